@@ -1,0 +1,31 @@
+/// Image references: "busybox" is docker.io/library/busybox:latest. Source: behaviours 236-238.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "io/base/result.hpp"
+
+namespace gantry::storage {
+
+struct reference {
+  std::string domain;     ///< "docker.io"
+  std::string path;       ///< "library/busybox"
+  std::string tag;        ///< empty when none was given
+  std::string digest;     ///< "sha256:..." or empty
+
+  /// "busybox", "user/x", "localhost:5000/x": how replies show the repository.
+  [[nodiscard]] std::string familiar_name() const;
+  /// familiar_name with ":tag" or "@digest".
+  [[nodiscard]] std::string familiar() const;
+  /// "docker.io/library/busybox:latest"
+  [[nodiscard]] std::string full() const;
+};
+
+/// Errors: invalid_parameter with Docker's texts ("invalid reference format", "... must be lowercase").
+result<reference> parse_reference(std::string_view text);
+/// The same, with the tag `latest` where neither tag nor digest is given.
+result<reference> parse_reference_with_default_tag(std::string_view text);
+
+} // namespace gantry::storage
