@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "io/base/time.hpp"
+
 namespace gantry::log {
 
 enum class level { panic, fatal, error, warn, info, debug, trace };
@@ -23,6 +25,10 @@ bool parse_level(std::string_view text, level& out) noexcept;
 
 /// One write(2) a record, so that lines of several threads do not mix. Thread: any.
 void write(level at, std::string_view message, std::initializer_list<field> fields = {});
+
+/// The line that `write` would write, with its newline: for tests, and for logs that go elsewhere. Thread: any.
+std::string format_line(format form, unix_nanos at_time, level at, std::string_view message,
+                        std::initializer_list<field> fields);
 
 inline void error(std::string_view m, std::initializer_list<field> f = {}) { write(level::error, m, f); }
 inline void warn(std::string_view m, std::initializer_list<field> f = {}) { write(level::warn, m, f); }
