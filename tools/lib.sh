@@ -48,3 +48,11 @@ busybox_root() {
   printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' > "$dir/etc/passwd"
   printf 'root:x:0:\nnogroup:x:65534:\n' > "$dir/etc/group"
 }
+
+# apt_mirror: the Debian mirror that this machine's apt is set to.
+apt_mirror() {
+  local line
+  line=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 2>/dev/null |
+    awk '$1 == "Debian" && $2 == "bookworm" {print $3; exit}')
+  [ -n "$line" ] && printf '%s\n' "$line"
+}
