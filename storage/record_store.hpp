@@ -16,7 +16,7 @@
 
 namespace gantry::storage {
 
-enum class record_kind : int { container = 1, image = 2, layer = 3, tag = 4, engine = 5 };
+enum class record_kind : int { container = 1, image = 2, layer = 3, tag = 4, engine = 5, container_state = 6 };
 
 struct change {
   record_kind kind;

@@ -28,4 +28,9 @@ result<reference> parse_reference(std::string_view text);
 /// The same, with the tag `latest` where neither tag nor digest is given.
 result<reference> parse_reference_with_default_tag(std::string_view text);
 
+/// [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
+[[nodiscard]] bool is_valid_tag(std::string_view text) noexcept;
+/// "sha256:" and 64 lower-case hex characters.
+[[nodiscard]] bool is_sha256_digest(std::string_view text) noexcept;
+
 } // namespace gantry::storage
