@@ -18,6 +18,7 @@ struct health_config {
   std::optional<string_list> test;
   std::int64_t interval_ns = 0, timeout_ns = 0, start_period_ns = 0, start_interval_ns = 0;
   std::int64_t retries = 0;
+  friend bool operator==(const health_config&, const health_config&) = default;
 };
 
 struct container_config {
@@ -40,22 +41,27 @@ struct container_config {
   std::string stop_signal;
   std::optional<std::int64_t> stop_timeout_s;
   std::optional<string_list> shell;
+  friend bool operator==(const container_config&, const container_config&) = default;
 };
 
 struct device_mapping {
   std::string path_on_host, path_in_container, cgroup_permissions;
+  friend bool operator==(const device_mapping&, const device_mapping&) = default;
 };
 struct ulimit {
   std::string name;
   std::int64_t soft = 0, hard = 0;
+  friend bool operator==(const ulimit&, const ulimit&) = default;
 };
 struct weight_device {
   std::string path;
   std::uint32_t weight = 0;
+  friend bool operator==(const weight_device&, const weight_device&) = default;
 };
 struct throttle_device {
   std::string path;
   std::uint64_t rate = 0;
+  friend bool operator==(const throttle_device&, const throttle_device&) = default;
 };
 struct device_request {
   std::string driver;
@@ -63,17 +69,21 @@ struct device_request {
   string_list device_ids;
   std::vector<string_list> capabilities;
   string_map options;
+  friend bool operator==(const device_request&, const device_request&) = default;
 };
 struct port_binding {
   std::string host_ip, host_port;
+  friend bool operator==(const port_binding&, const port_binding&) = default;
 };
 struct log_config {
   std::string type;
   string_map options;
+  friend bool operator==(const log_config&, const log_config&) = default;
 };
 struct restart_policy {
   std::string name; ///< "", "no", "always", "unless-stopped", "on-failure"
   std::int64_t maximum_retry_count = 0;
+  friend bool operator==(const restart_policy&, const restart_policy&) = default;
 };
 
 /// HostConfig.Mounts, one entry.
@@ -85,6 +95,7 @@ struct mount_request {
     std::string propagation;
     bool non_recursive = false, create_mountpoint = false;
     bool read_only_non_recursive = false, read_only_force_recursive = false;
+    friend bool operator==(const bind_options&, const bind_options&) = default;
   };
   std::optional<bind_options> bind;
   struct volume_options {
@@ -93,14 +104,17 @@ struct mount_request {
     std::string driver_name;
     string_map driver_options;
     std::string subpath;
+    friend bool operator==(const volume_options&, const volume_options&) = default;
   };
   std::optional<volume_options> volume;
   struct tmpfs_options {
     std::int64_t size_bytes = 0;
     std::uint32_t mode = 0;
     std::vector<string_list> options;
+    friend bool operator==(const tmpfs_options&, const tmpfs_options&) = default;
   };
   std::optional<tmpfs_options> tmpfs;
+  friend bool operator==(const mount_request&, const mount_request&) = default;
 };
 
 struct host_config {
@@ -154,6 +168,7 @@ struct host_config {
   string_map sysctls;
   std::string runtime;
   std::optional<string_list> masked_paths, readonly_paths; ///< absent: defaults; empty: none
+  friend bool operator==(const host_config&, const host_config&) = default;
 };
 
 /// NetworkingConfig.EndpointsConfig, one entry: kept and shown; networks other than none, host and bridge come later.
@@ -162,6 +177,7 @@ struct endpoint_config {
   std::string mac_address, ipv4_address, ipv6_address;
   string_map driver_opts;
   std::int64_t gw_priority = 0;
+  friend bool operator==(const endpoint_config&, const endpoint_config&) = default;
 };
 
 struct create_request {
@@ -170,6 +186,7 @@ struct create_request {
   container_config config;
   host_config host;
   std::map<std::string, endpoint_config> endpoints;
+  friend bool operator==(const create_request&, const create_request&) = default;
 };
 
 /// An image's configuration, as the OCI image-spec calls it: what create merges and inspect shows.

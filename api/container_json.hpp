@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/calls.hpp"
@@ -28,6 +29,12 @@ struct host_facts {
   std::vector<ulimit> default_ulimits;
   bool default_init = false;
   bool no_new_privileges = false;
+  bool memory_supported = true, cpu_cfs_supported = true, cpu_shares_supported = true;
+  bool oom_kill_disable_supported = true; ///< cgroup v1 only
+  bool swappiness_supported = true;       ///< cgroup v1 only
+  bool cpu_realtime_supported = false, cgroup_namespaces = true;
+  /// True when the path exists on the host; asked for the sources of Mounts of type bind. Unset: taken to exist.
+  std::function<bool(const std::string&)> path_exists;
 };
 
 /// The body of POST /containers/create: syntax and shapes only. Errors: invalid_parameter (behaviours 13, 39, 41).
@@ -37,11 +44,22 @@ result<create_request> parse_create_request(std::string_view json, api_version v
 /// form in which records keep them.
 result<container_config> parse_container_config(std::string_view json);
 result<host_config> parse_host_config(std::string_view json);
-std::string render_container_config(const container_config& c);
-std::string render_host_config(const host_config& h);
+/// `record` leaves out what has its default value; `inspect` shows every member that Docker shows, in Docker's order.
+enum class shape { record, inspect };
+std::string render_container_config(const container_config& c, shape form = shape::record);
+std::string render_host_config(const host_config& h, shape form = shape::record);
+/// NetworkingConfig.EndpointsConfig in the record form, and back.
+std::string render_endpoints(const std::map<std::string, endpoint_config>& endpoints);
+result<std::map<std::string, endpoint_config>> parse_endpoints(std::string_view json);
+
+/// What MaskedPaths and ReadonlyPaths mean when a request leaves them out, and what inspect then shows
+/// (behaviours 52, 113); paths below /sys/devices/system/cpu depend on the host and are the runtime's to add.
+const string_list& default_masked_paths();
+const string_list& default_readonly_paths();
 
 /// Everything that Docker checks of a request before it looks at the image, and the defaults it fills in (behaviours
 /// 51-62, 96-98): limits, modes, capabilities, security options, binds and mounts, log options, names.
+/// Leaves Config.Hostname empty where it depends on the id or the host: the engine fills it.
 /// Gives warnings. Errors: invalid_parameter with Docker's texts · not_implemented (user networks, published ports,
 /// named volumes, devices by CDI, other runtimes and the like: what later versions bring; the message names it).
 result<std::vector<std::string>> validate_and_complete(create_request& request, const host_facts& host,
@@ -63,6 +81,8 @@ struct list_context {
   std::function<std::string(std::string_view)> image_id_of;
   /// True when `image_id` is `ancestor_id` or built on it.
   std::function<bool(std::string_view image_id, std::string_view ancestor_id)> descends_from;
+  /// {SizeRw, SizeRootFs} of a container; set only when the call asks for sizes.
+  std::function<std::pair<std::int64_t, std::int64_t>(const container_view&)> sizes_of;
 };
 /// Checks the filters' keys and values. Errors: invalid_parameter (behaviours 18, 222), not_found (before, since).
 result<std::vector<container_view_ptr>> filter_containers(const list_containers& call,
