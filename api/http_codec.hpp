@@ -31,6 +31,9 @@ struct request_head {
   bool keep_alive = true;
   bool expect_continue = false;
   bool has_body = false;                                 ///< a length other than 0, or chunked
+  bool chunked = false;
+  std::optional<std::uint64_t> content_length;           ///< absent when there is none, or chunked
+  unsigned http_minor = 1;                               ///< 0: the client cannot read chunked replies
 
   [[nodiscard]] std::string_view header(const std::string& lower_case_name) const;
   /// First value of a query key; "" when absent.
@@ -69,6 +72,7 @@ struct reply {
   std::string content_type = "application/json"; ///< "" for none
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers; ///< besides the common ones
+  bool common_headers = true;                    ///< false for page-not-found, which is answered before routing
 };
 
 /// The headers that every routed reply carries (behaviours 6).
@@ -80,12 +84,23 @@ struct server_identity {
 /// Status line, common headers, content length, body. `head_only` for HEAD.
 std::string serialize(const reply& r, const server_identity& who, bool keep_alive, bool head_only);
 /// The head of a chunked reply; follow it with `chunk`s and `last_chunk`.
-std::string serialize_stream_head(const reply& r, const server_identity& who, bool keep_alive);
+/// `chunked` false is for HTTP/1.0 clients: the body then ends with the connection, and goes out as it is.
+std::string serialize_stream_head(const reply& r, const server_identity& who, bool keep_alive, bool chunked = true);
 std::string chunk(std::string_view bytes);
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 inline constexpr std::string_view continue_100 = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The head of a hijacked connection: 101 UPGRADED when the request had an Upgrade header, else 200 (behaviours 22-24).
 std::string serialize_hijack_head(bool upgraded, std::string_view content_type);
+
+inline constexpr std::string_view raw_stream_type = "application/vnd.docker.raw-stream";
+inline constexpr std::string_view multiplexed_stream_type = "application/vnd.docker.multiplexed-stream";
+/// The type announced for attach (behaviours 23): multiplexed only when upgraded, not a TTY, and from 1.42 on.
+std::string_view hijack_content_type(bool upgraded, bool tty, api_version version) noexcept;
+/// attach refused (behaviours 27): head in the stream's type, the bare message, CRLF; then the connection closes.
+std::string serialize_hijack_error(unsigned status, std::string_view content_type, std::string_view message);
+
+/// "Not Found" for 404; never empty.
+std::string_view reason_phrase(unsigned status) noexcept;
 
 } // namespace gantry::api

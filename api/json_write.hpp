@@ -13,12 +13,13 @@
 
 namespace gantry::api {
 
-/// The value and a newline. Boost.JSON escapes only what JSON demands, so `<`, `>` and `&` stay.
-inline std::string json_line(const boost::json::value& v) {
-  std::string out = boost::json::serialize(v);
-  out.push_back('\n');
-  return out;
-}
+/// The value as text. Boost.JSON escapes only what JSON demands, so `<`, `>` and `&` stay. Bytes that are no UTF-8 (names
+/// and messages quote what clients sent) become U+FFFD, as in Go.
+std::string json_text(const boost::json::value& v);
+/// The same and a newline.
+std::string json_line(const boost::json::value& v);
+/// `text` with every byte that is not part of well-formed UTF-8 replaced by U+FFFD.
+std::string valid_utf8(std::string text);
 
 inline boost::json::array json_array(const string_list& list) {
   boost::json::array out;

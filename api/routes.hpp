@@ -21,7 +21,8 @@ struct routed {
 };
 
 /// Finds the route. Errors: not_found `page not found` · invalid_parameter (version too old or too new) ·
-/// not_implemented (an endpoint of the Engine API that this version of Gantry lacks; the message says which).
+/// not_implemented (an endpoint of the Engine API that this version of Gantry lacks; the message says which) ·
+/// unavailable (swarm endpoints: this node is not in one).
 result<routed> route(const request_head& head);
 
 /// Query, path and body to a call; every argument is validated here, before anything is done.
@@ -32,5 +33,7 @@ result<call> parse_call(const routed& where, const request_head& head, std::stri
 unsigned http_status(errc code) noexcept;
 /// `{"message": "..."}`, or plain text below API 1.24 (behaviours 4). 304 has no body.
 reply render_error(const error& e);
+/// The same for one request: plain text when it asked for a version below 1.24.
+reply render_error(const error& e, const request_head& head);
 
 } // namespace gantry::api

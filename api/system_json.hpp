@@ -21,7 +21,7 @@ struct event {
   string_map attributes;
   unix_nanos time = 0;
 };
-/// One JSON object and a newline.
+/// One JSON object and a newline; "" for an event that this version does not show (image create below 1.46).
 std::string render_event(const event& e, api_version version);
 /// Errors: invalid_parameter (unknown key). Checked before the stream starts.
 result<> check_event_filters(const filters& f);
@@ -42,6 +42,8 @@ struct engine_facts {
   std::string http_proxy, https_proxy, no_proxy;
   string_list labels, warnings, security_options, insecure_registry_cidrs, registry_mirrors;
   std::int64_t descriptors = 0, event_listeners = 0;
+  bool memory_limit = true, swap_limit = true, cpu_cfs = true, cpu_shares = true, cpuset = true, pids_limit = true,
+       oom_kill_disable = false, ipv4_forwarding = true;
 };
 struct engine_counts {
   std::int64_t containers = 0, running = 0, paused = 0, stopped = 0, images = 0;
@@ -50,7 +52,8 @@ reply render_ping(bool head);
 std::string render_version(const engine_facts& facts);
 std::string render_info(const engine_facts& facts, const engine_counts& counts, unix_nanos now, api_version version);
 
-/// One progress object, ended by CRLF (behaviours 250): {"stream"} or {"status","id","progressDetail","progress"}.
+/// One progress object, ended by CRLF (behaviours 250): {"stream"} or {"status","progressDetail","progress","id"}; the
+/// two in the middle only with an id and a total that is not negative.
 std::string render_stream_message(std::string_view stream);
 std::string render_status_message(std::string_view status, std::string_view id, std::int64_t current,
                                   std::int64_t total);
