@@ -27,6 +27,8 @@ public:
   /// The next whole frame's payload, valid until the next call; nothing when more bytes are needed.
   /// Errors: invalid_parameter (a length over shim_frame_bytes_max: the connection is broken for good).
   result<std::optional<std::string_view>> next();
+  /// The bytes of the frame that is not whole yet. Valid until the next call.
+  [[nodiscard]] std::string_view rest() const noexcept { return std::string_view(buffer_).substr(taken_); }
 
 private:
   std::string buffer_;
