@@ -102,8 +102,10 @@ bool epoll_reactor::someone_waits(int fd, std::uint32_t direction) {
 }
 
 void epoll_reactor::wait_for(int fd, std::uint64_t id) {
-  at(fd).ids.push_back(id);
-  arm(fd);
+  auto& w = at(fd);
+  w.ids.push_back(id);
+  const auto events = events_for(ops().find(id)->what);
+  if (!w.armed || (w.armed_for & events) != events) arm(fd);
 }
 
 /// Asks epoll to report, once, what the waiting operations need.
@@ -111,7 +113,6 @@ void epoll_reactor::arm(int fd) {
   auto& w = at(fd);
   std::uint32_t events = 0;
   for (const auto id : w.ids) events |= events_for(ops().find(id)->what);
-  if (w.armed && (w.armed_for & events) == events) return;
   if (const int err = control(fd, w, events); err != 0) return fail_all(fd, err);
   if (!w.armed) ++armed_count_;
   w.armed = true;

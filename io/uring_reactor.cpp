@@ -132,10 +132,16 @@ void uring_reactor::arm_mailbox() {
   mailbox_armed_ = true;
 }
 
+/// From here on this thread is the only submitter. liburing 2.3 declares io_uring_enable_rings, but does not export it.
+void uring_reactor::enable() {
+  const int rc = io_uring_register(static_cast<unsigned>(ring_.get()->ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  GANTRY_ASSERT(rc == 0);
+  enabled_ = true;
+}
+
 void uring_reactor::collect(std::optional<nanos> wait) {
   if (!enabled_) {
-    GANTRY_ASSERT(io_uring_enable_rings(ring_.get()) == 0); // from here on this thread is the only submitter
-    enabled_ = true;
+    enable();
   }
   for (;;) {
     arm_mailbox();

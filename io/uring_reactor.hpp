@@ -31,6 +31,7 @@ private:
   void abort(std::uint64_t id) override;
   void collect(std::optional<nanos> wait) override;
 
+  void enable();
   void enqueue(entry e);
   bool push(const entry& e);
   void push_backlog();
