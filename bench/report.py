@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Makes one table of the figures that tools/bench collected.
 
 Usage: report.py DIR, with floor-THREADS-ROUND.json (bench_floor) and churn-ENGINE-CLIENTS-ROUND.json (bench_churn).

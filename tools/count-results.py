@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Adds up JUnit files: prints `N passed, N failed, N skipped`, exits 1 when a test failed, a file is missing or no test ran."""
 import sys
 import xml.etree.ElementTree as xml
