@@ -7,6 +7,7 @@
 
 #include "io/base/result.hpp"
 #include "io/base/unique_fd.hpp"
+#include "runtime/launch_slots.hpp"
 #include "runtime/proto/spec.pb.h"
 
 namespace gantry::runtime {
@@ -29,9 +30,11 @@ struct launching {
   pid_t pid = -1;
   unique_fd pidfd;
   unique_fd status;        ///< readable when the child exec'ed (end of stream), failed, or sent its pty master
+  launch_slot_ptr slot;    ///< how far the child is; empty when all slots are in use
 };
 
-/// Clones the child and returns at once. Nothing is left behind on error.
+/// Clones the child and returns at once. Nothing is left behind on error. The calling process must have one thread; the
+/// first call gives it a new, empty session keyring.
 /// Errors: internal (clone3 refused: the message names the likely sysctl, limit or capability).
 /// Source: clone(2), runtime-spec runtime.md "Lifecycle".
 result<launching> begin_launch(const pb::Spec& spec, stdio streams);
@@ -39,7 +42,9 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams);
 /// Takes what the child reported. Blocks: until the child exec'ed or failed; not at all when `status` was readable.
 /// On error the child has been reaped and its cgroups removed.
 /// Errors: with the failing step in Docker's words. invalid_parameter: the user's request cannot be run (no such
-/// executable, permission denied, no such user); internal: anything else.
+/// executable, permission denied, a file mounted on a directory); internal: anything else (an unknown user too: Docker
+/// answers 500 for it, behaviours 110). What exec(2) itself refuses once a program was found (no interpreter, a wrong
+/// format) is no error here: as under runc the process says so on its stderr and ends with 255.
 result<launched> finish_launch(launching&& child, const pb::Spec& spec);
 
 } // namespace gantry::runtime

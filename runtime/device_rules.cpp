@@ -1,0 +1,148 @@
+#include "runtime/device_rules.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include "io/base/unique_fd.hpp"
+#include "runtime/syscalls.hpp"
+
+namespace gantry::runtime {
+
+namespace {
+
+struct default_rule {
+  bool allow;
+  const char* type;
+  int major, minor; ///< -1: any
+  const char* access;
+};
+/// Docker's set (behaviours 116) and what runc adds: making any node, the standard ones, pseudo terminals.
+constexpr default_rule default_rules[] = {
+    {false, "a", -1, -1, "rwm"}, {true, "c", -1, -1, "m"},   {true, "b", -1, -1, "m"},   {true, "c", 1, 3, "rwm"},
+    {true, "c", 1, 5, "rwm"},    {true, "c", 1, 7, "rwm"},   {true, "c", 1, 8, "rwm"},   {true, "c", 1, 9, "rwm"},
+    {true, "c", 5, 0, "rwm"},    {true, "c", 5, 1, "rwm"},   {true, "c", 5, 2, "rwm"},   {true, "c", 136, -1, "rwm"},
+    {false, "c", 10, 229, "rwm"},
+};
+
+pb::DeviceRule to_rule(const default_rule& d) {
+  pb::DeviceRule rule;
+  rule.set_allow(d.allow);
+  rule.set_type(d.type);
+  if (d.major >= 0) rule.set_major(d.major);
+  if (d.minor >= 0) rule.set_minor(d.minor);
+  rule.set_access(d.access);
+  return rule;
+}
+
+bpf_insn insn(int code, int dst, int src, int offset, int imm) {
+  bpf_insn i{};
+  i.code = static_cast<__u8>(code);
+  i.dst_reg = static_cast<__u8>(dst & 0xf);
+  i.src_reg = static_cast<__u8>(src & 0xf);
+  i.off = static_cast<__s16>(offset);
+  i.imm = imm;
+  return i;
+}
+
+int access_bits(const std::string& access) {
+  int bits = 0;
+  for (const char c : access)
+    bits |= c == 'r' ? BPF_DEVCG_ACC_READ : c == 'w' ? BPF_DEVCG_ACC_WRITE : c == 'm' ? BPF_DEVCG_ACC_MKNOD : 0;
+  return bits;
+}
+
+constexpr int access_all = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
+/// Registers: 2 type, 3 access, 4 major, 5 minor of the request; 1 is scratch.
+constexpr int r_result = 0, r_scratch = 1, r_type = 2, r_access = 3, r_major = 4, r_minor = 5;
+
+/// One rule: jumps over its own end when something does not match.
+void append_rule(std::vector<bpf_insn>& program, const pb::DeviceRule& rule) {
+  std::vector<bpf_insn> block;
+  std::vector<std::size_t> misses;
+  const auto jump_if_not = [&](int reg, int value) {
+    misses.push_back(block.size());
+    block.push_back(insn(BPF_JMP | BPF_JNE | BPF_K, reg, 0, 0, value));
+  };
+  if (rule.type() == "c") jump_if_not(r_type, BPF_DEVCG_DEV_CHAR);
+  if (rule.type() == "b") jump_if_not(r_type, BPF_DEVCG_DEV_BLOCK);
+  const int bits = access_bits(rule.access());
+  if (bits != access_all) {
+    block.push_back(insn(BPF_ALU64 | BPF_MOV | BPF_X, r_scratch, r_access, 0, 0));
+    if (rule.allow()) { // every access asked for must be among the allowed ones
+      block.push_back(insn(BPF_ALU64 | BPF_AND | BPF_K, r_scratch, 0, 0, bits));
+      misses.push_back(block.size());
+      block.push_back(insn(BPF_JMP | BPF_JNE | BPF_X, r_scratch, r_access, 0, 0));
+    } else { // any of the denied ones is enough
+      block.push_back(insn(BPF_ALU64 | BPF_AND | BPF_K, r_scratch, 0, 0, bits));
+      misses.push_back(block.size());
+      block.push_back(insn(BPF_JMP | BPF_JEQ | BPF_K, r_scratch, 0, 0, 0));
+    }
+  }
+  if (rule.has_major() && rule.major() >= 0) jump_if_not(r_major, static_cast<int>(rule.major()));
+  if (rule.has_minor() && rule.minor() >= 0) jump_if_not(r_minor, static_cast<int>(rule.minor()));
+  block.push_back(insn(BPF_ALU64 | BPF_MOV | BPF_K, r_result, 0, 0, rule.allow() ? 1 : 0));
+  block.push_back(insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
+  for (const auto at : misses) block[at].off = static_cast<__s16>(block.size() - at - 1);
+  program.insert(program.end(), block.begin(), block.end());
+}
+
+} // namespace
+
+std::vector<pb::DeviceRule> effective_device_rules(const pb::Resources& r) {
+  std::vector<pb::DeviceRule> rules;
+  const bool stands_alone = r.devices_size() > 0 && (r.devices(0).type() == "a" || r.devices(0).type().empty());
+  if (!stands_alone)
+    for (const auto& d : default_rules) rules.push_back(to_rule(d));
+  rules.insert(rules.end(), r.devices().begin(), r.devices().end());
+  return rules;
+}
+
+std::string device_rule_text(const pb::DeviceRule& rule) {
+  const auto number = [](bool has, std::int64_t n) { return has && n >= 0 ? std::to_string(n) : std::string("*"); };
+  return (rule.type().empty() ? "a" : rule.type()) + " " + number(rule.has_major(), rule.major()) + ":" +
+         number(rule.has_minor(), rule.minor()) + " " + (rule.access().empty() ? "rwm" : rule.access());
+}
+
+std::vector<bpf_insn> device_program(const std::vector<pb::DeviceRule>& rules) {
+  // struct bpf_cgroup_dev_ctx { u32 access_type (access << 16 | type), major, minor; }, behind r1.
+  std::vector<bpf_insn> program{
+      insn(BPF_LDX | BPF_MEM | BPF_W, r_type, r_scratch, 0, 0),
+      insn(BPF_ALU | BPF_AND | BPF_K, r_type, 0, 0, 0xffff),
+      insn(BPF_LDX | BPF_MEM | BPF_W, r_access, r_scratch, 0, 0),
+      insn(BPF_ALU | BPF_RSH | BPF_K, r_access, 0, 0, 16),
+      insn(BPF_LDX | BPF_MEM | BPF_W, r_major, r_scratch, 4, 0),
+      insn(BPF_LDX | BPF_MEM | BPF_W, r_minor, r_scratch, 8, 0),
+  };
+  bool ends = false;
+  for (auto rule = rules.rbegin(); rule != rules.rend() && !ends; ++rule) {
+    append_rule(program, *rule);
+    // Nothing after a rule that matches all is reached, and the verifier refuses what cannot be reached.
+    ends = rule->type() != "c" && rule->type() != "b" && access_bits(rule->access()) == access_all &&
+           !(rule->has_major() && rule->major() >= 0) && !(rule->has_minor() && rule->minor() >= 0);
+  }
+  if (!ends) {
+    program.push_back(insn(BPF_ALU64 | BPF_MOV | BPF_K, r_result, 0, 0, 0));
+    program.push_back(insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
+  }
+  return program;
+}
+
+result<> attach_device_program(int cgroup_dirfd, const std::vector<pb::DeviceRule>& rules) {
+  const auto program = device_program(rules);
+  bpf_attr load{};
+  load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  load.insns = reinterpret_cast<__u64>(program.data());
+  load.insn_cnt = static_cast<__u32>(program.size());
+  load.license = reinterpret_cast<__u64>("Apache-2.0");
+  const unique_fd loaded{sys_bpf(BPF_PROG_LOAD, load)};
+  if (!loaded) return sys_error("load the device program", errno);
+  bpf_attr attach{};
+  attach.target_fd = static_cast<__u32>(cgroup_dirfd);
+  attach.attach_bpf_fd = static_cast<__u32>(loaded.get());
+  attach.attach_type = BPF_CGROUP_DEVICE;
+  attach.attach_flags = BPF_F_ALLOW_MULTI;
+  if (sys_bpf(BPF_PROG_ATTACH, attach) != 0) return sys_error("attach the device program", errno);
+  return {};
+}
+
+} // namespace gantry::runtime

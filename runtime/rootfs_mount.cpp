@@ -1,0 +1,152 @@
+#include "runtime/rootfs_mount.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <string>
+#include <sys/stat.h>
+#include <vector>
+
+#include "runtime/files.hpp"
+#include "runtime/syscalls.hpp"
+
+namespace gantry::runtime {
+
+namespace {
+
+/// fsconfig(2) copies a string of at most this length, its end included.
+constexpr std::size_t fsconfig_string_bytes_max = 256;
+
+/// What the kernel wrote about a filesystem context: "overlay: ..." in words, when it has any.
+std::string context_message(int fsfd) {
+  char buffer[512];
+  const auto n = ::read(fsfd, buffer, sizeof buffer);
+  if (n <= 2) return {};
+  std::string text(buffer + 2, static_cast<std::size_t>(n) - 2); // "e " comes first
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return " (" + text + ")";
+}
+
+error overlay_error(int fsfd, const std::string& what, int err) {
+  return sys_error("mount overlay: " + what + context_message(fsfd), err);
+}
+
+/// upper and work, and their parent that other users must not enter.
+result<> make_upper(const pb::Root& root) {
+  if (::mkdir(root.upper_dir().c_str(), 0755) != 0 && errno != EEXIST) {
+    if (errno != ENOENT) return sys_error("mkdir `" + root.upper_dir() + "`", errno);
+    const auto slash = root.upper_dir().rfind('/');
+    GANTRY_TRYV(make_directories(root.upper_dir().substr(0, slash), 0710));
+    GANTRY_TRYV(make_directories(root.upper_dir(), 0755));
+  }
+  // Work first fails, then is made: the parent is there by now unless it is another one.
+  if (::mkdir(root.work_dir().c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return make_directories(root.work_dir(), 0700);
+}
+
+/// fsconfig with the path itself, or by descriptor when it is longer than fsconfig takes.
+int set_layer(int fsfd, const char* key, const std::string& path) {
+  if (path.size() < fsconfig_string_bytes_max) return sys_fsconfig(fsfd, FSCONFIG_SET_STRING, key, path.c_str(), 0);
+  const unique_fd dir{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!dir) return -1;
+  const std::string alias = "/proc/self/fd/" + std::to_string(dir.get());
+  return sys_fsconfig(fsfd, FSCONFIG_SET_STRING, key, alias.c_str(), 0);
+}
+
+/// For kernels before 6.5, which take all layers in one option: mount(2) has a page for it, and the shortest name of a
+/// directory is the number of a descriptor, seen from /proc/self/fd.
+result<unique_fd> mount_overlay_classic(const pb::Root& root) {
+  std::vector<unique_fd> open_dirs;
+  const auto name = [&](const std::string& path) {
+    open_dirs.emplace_back(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return std::to_string(open_dirs.back().get());
+  };
+  std::string data = "lowerdir=";
+  for (int i = 0; i < root.lower_dirs_size(); ++i) data += (i ? ":" : "") + name(root.lower_dirs(i));
+  if (!root.upper_dir().empty()) data += ",upperdir=" + name(root.upper_dir()) + ",workdir=" + name(root.work_dir());
+  if (root.volatile_upper()) data += ",volatile";
+  for (const auto& dir : open_dirs)
+    if (!dir) return sys_error("open a layer directory", errno);
+  if (::chdir("/proc/self/fd") != 0) return sys_error("chdir `/proc/self/fd`", errno);
+  if (::mount("overlay", "/", "overlay", 0, data.c_str()) != 0) return sys_error("mount overlay", errno);
+  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
+  // ".." of the root steps onto what was mounted over it.
+  unique_fd top{::open("/..", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!top) return sys_error("open the new root", errno);
+  return top;
+}
+
+result<unique_fd> mount_overlay(const pb::Root& root) {
+  const unique_fd fs{sys_fsopen("overlay")};
+  if (!fs) return sys_error("fsopen overlay", errno);
+  if (sys_fsconfig(fs.get(), FSCONFIG_SET_STRING, "source", "overlay", 0) != 0)
+    return overlay_error(fs.get(), "source", errno);
+  for (int i = 0; i < root.lower_dirs_size(); ++i) {
+    if (set_layer(fs.get(), "lowerdir+", root.lower_dirs(i)) == 0) continue;
+    // EINVAL at the first layer: "lowerdir+" is not known before Linux 6.5.
+    if (errno == EINVAL && i == 0) return mount_overlay_classic(root);
+    return overlay_error(fs.get(), "layer `" + root.lower_dirs(i) + "`", errno);
+  }
+  if (!root.upper_dir().empty()) {
+    if (set_layer(fs.get(), "upperdir", root.upper_dir()) != 0)
+      return overlay_error(fs.get(), "upper `" + root.upper_dir() + "`", errno);
+    if (set_layer(fs.get(), "workdir", root.work_dir()) != 0)
+      return overlay_error(fs.get(), "work `" + root.work_dir() + "`", errno);
+  }
+  if (root.volatile_upper() && sys_fsconfig(fs.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0)
+    return overlay_error(fs.get(), "volatile", errno);
+  if (sys_fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return overlay_error(fs.get(), "create", errno);
+  unique_fd mount{sys_fsmount(fs.get(), 0)};
+  if (!mount) return sys_error("fsmount overlay", errno);
+  if (sys_move_mount(mount.get(), AT_FDCWD) == 0) return mount;
+  return sys_error("attach overlay", errno);
+}
+
+/// One layer and nothing to write to: no overlay is needed (nor possible: it wants two).
+result<unique_fd> bind_single(const std::string& dir) {
+  unique_fd tree{sys_open_tree(AT_FDCWD, dir.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)};
+  if (!tree) return sys_error("open_tree `" + dir + "`", errno);
+  mount_attr read_only{};
+  read_only.attr_set = MOUNT_ATTR_RDONLY;
+  if (sys_mount_setattr(tree.get(), 0, read_only) != 0) return sys_error("mount_setattr `" + dir + "`", errno);
+  if (sys_move_mount(tree.get(), AT_FDCWD) != 0) return sys_error("attach `" + dir + "`", errno);
+  return tree;
+}
+
+result<unique_fd> mount_root(const pb::Root& root) {
+  if (root.lower_dirs_size() == 0)
+    return error{errc::invalid_parameter, EINVAL, "mount overlay: no layer"};
+  if (root.lower_dirs_size() > overlay_layers_max)
+    return error{errc::invalid_parameter, EINVAL,
+                 "mount overlay: more than " + std::to_string(overlay_layers_max) + " layers"};
+  if (root.upper_dir().empty() && root.lower_dirs_size() == 1) return bind_single(root.lower_dirs(0));
+  if (!root.upper_dir().empty()) GANTRY_TRYV(make_upper(root));
+  return mount_overlay(root);
+}
+
+} // namespace
+
+result<unique_fd> enter_rootfs(const pb::Root& root) {
+  // Nothing that is mounted from here on may go back to the host, and the container must not pin what the host unmounts.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return sys_error("make mounts private", errno);
+  unique_fd old_root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!old_root) return sys_error("open `/`", errno);
+  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
+  // The working directory is the host's "/", and the root is attached to it: no directory of the host is needed.
+  GANTRY_TRY(new_root, mount_root(root));
+  if (::fchdir(new_root.get()) != 0) return sys_error("enter the root", errno);
+  if (sys_pivot_root(".", ".") != 0) return sys_error("pivot_root", errno);
+  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
+  return old_root;
+}
+
+result<> leave_old_root(int old_rootfd) {
+  // pivot_root left the old root mounted on top of the new one, where only this descriptor leads.
+  if (::fchdir(old_rootfd) != 0) return sys_error("enter the old root", errno);
+  if (::umount2(".", MNT_DETACH) != 0) return sys_error("detach the old root", errno);
+  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
+  return {};
+}
+
+} // namespace gantry::runtime
