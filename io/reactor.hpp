@@ -5,6 +5,8 @@
 /// A completion runs on that thread, from `run`, never from inside the call that started the operation, and exactly
 /// once: with a result >= 0, or with -errno (-ECANCELED after `cancel`).
 ///
+/// Completions and posted functions must not throw (that ends the process), nor call `run`.
+///
 /// Buffers and descriptors are borrows: they must live until the completion has run. Closing a descriptor with an
 /// operation in flight is a defect; shut a socket down or cancel first.
 #pragma once
@@ -51,12 +53,13 @@ public:
   /// recvmsg(2)/sendmsg(2), for descriptors in control messages. `message` and all that it points to are borrows.
   virtual op_token recvmsg(int socket_fd, msghdr* message, completion done) = 0;
   virtual op_token sendmsg(int socket_fd, const msghdr* message, completion done) = 0;
-  /// read(2)/write(2) on a pipe, pty, eventfd, timerfd or inotify descriptor (which must be O_NONBLOCK).
+  /// read(2)/write(2) on a pipe, pty, eventfd, timerfd or inotify descriptor (which must be O_NONBLOCK). Writing to a
+  /// pipe that nobody reads raises SIGPIPE as well as EPIPE: a process that runs a reactor ignores that signal.
   virtual op_token read(int fd, std::span<std::byte> into, completion done) = 0;
   virtual op_token write(int fd, std::span<const std::byte> from, completion done) = 0;
   /// pread(2) on a regular file. The epoll backend does it in the bounded pool.
   virtual op_token read_at(int file_fd, std::uint64_t offset, std::span<std::byte> into, completion done) = 0;
-  /// accept4(2): the result is a descriptor that the completion owns, close-on-exec and non-blocking.
+  /// accept4(2): the listener may become O_NONBLOCK by it. The result is a descriptor that the completion owns, close-on-exec and non-blocking.
   virtual op_token accept(int listen_fd, completion done) = 0;
   /// poll(2) once, for POLLIN or POLLOUT and the like (a pidfd turns POLLIN when its process ends). The result is the
   /// events.
@@ -68,9 +71,11 @@ public:
   /// operation has completed is ignored. Thread: any (from another one it is posted to the owner).
   virtual void cancel(op_token token) = 0;
 
-  /// Runs `work` on the owner's thread, soon. Thread: any. Wakes the owner if it waits in `run`.
+  /// Runs `work` on the owner's thread, soon, in the order of each poster. Thread: any. Wakes the owner if it waits in
+  /// `run`. The queue has no bound of its own: who posts in proportion to a client's input bounds that input.
   virtual void post(std::function<void()> work) = 0;
-  /// Makes a `run` that waits return. Cheap when the owner is not waiting. Thread: any.
+  /// Makes a `run` that waits return, or the next one that would wait. Cheap when the owner is not waiting, and safe in
+  /// a signal handler. Thread: any.
   virtual void wake() = 0;
 
   /// Submits what is queued, collects completions and runs them, then posted work. With `wait` it waits for at least

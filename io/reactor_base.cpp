@@ -174,7 +174,7 @@ void reactor_base::finish_due_timers() {
 }
 
 /// Completions first, then posted work. What they start or post is for the next run.
-std::size_t reactor_base::run_ready() {
+std::size_t reactor_base::run_ready() noexcept {
   std::swap(batch_, ready_);
   std::size_t ran = batch_.size();
   for (const auto& f : batch_) {

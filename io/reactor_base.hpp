@@ -60,7 +60,7 @@ private:
   void collect_all(std::optional<nanos> wait);
   void finish_due_timers();
   void open_mailbox();
-  std::size_t run_ready();
+  std::size_t run_ready() noexcept;
 
   std::shared_ptr<mailbox> mailbox_;
   std::atomic<const void*> owner_{nullptr}; ///< a mark of the thread; null before the first `run`
