@@ -75,8 +75,9 @@ void read_port_bindings(json_object& in, host_config& out) {
     auto& bindings = out.port_bindings[std::string(port)];
     bindings.clear(); // the last of several wins
     if (list.is_null()) return;
-    if (!list.is_array()) return in.mismatch("PortBindings", list, "[]nat.PortBinding");
-    for (const json_element e : list.get_array().value_unsafe()) {
+    simdjson::dom::array items;
+    if (list.get(items) != simdjson::SUCCESS) return in.mismatch("PortBindings", list, "[]nat.PortBinding");
+    for (const json_element e : items) {
       json_object binding(e, in.path() + ".PortBindings");
       binding.read("HostIp", bindings.emplace_back().host_ip);
       binding.read("HostPort", bindings.back().host_port);
@@ -89,10 +90,11 @@ void read_port_bindings(json_object& in, host_config& out) {
 void read_console_size(json_object& in, host_config& out) {
   const auto found = in.find("ConsoleSize");
   if (!found) return;
-  if (!found->is_array()) return in.mismatch("ConsoleSize", *found, "[2]uint");
+  simdjson::dom::array items;
+  if (found->get(items) != simdjson::SUCCESS) return in.mismatch("ConsoleSize", *found, "[2]uint");
   std::uint32_t* const sizes[] = {&out.console_rows, &out.console_columns};
   std::size_t at = 0;
-  for (const json_element e : found->get_array().value_unsafe()) {
+  for (const json_element e : items) {
     if (at == std::size(sizes)) break;
     std::uint64_t number = 0;
     if (e.get(number) != simdjson::SUCCESS || number > std::numeric_limits<std::uint32_t>::max())
