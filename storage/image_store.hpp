@@ -8,14 +8,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/base/result.hpp"
 #include "io/base/time.hpp"
+#include "storage/limits.hpp"
 #include "storage/record_store.hpp"
 #include "storage/reference.hpp"
 
@@ -38,6 +41,7 @@ struct image_info {
   unix_nanos created = 0;       ///< from the config
   unix_nanos last_tagged = 0;   ///< 0: never
   std::string parent;           ///< image id or empty
+  bool kept = false; ///< removed by force while containers use it: no longer listed, its layers stay for them
 };
 
 /// All images at one moment. Immutable.
@@ -50,9 +54,19 @@ public:
   /// A reference (tag defaults to latest), a digest reference, a full id, or a unique id prefix, with or without
   /// "sha256:". Errors: not_found `No such image: X:latest` · invalid_parameter (bad reference or ambiguous prefix).
   [[nodiscard]] result<std::shared_ptr<const image_info>> find(std::string_view name_or_id) const;
+  /// The image of a container, by its full id: also one that was removed by force while the container exists, which
+  /// find() and all() no longer know. Null when there is none.
+  [[nodiscard]] std::shared_ptr<const image_info> find_for_container(std::string_view image_id) const;
+  /// The images that name `image_id` as their parent.
+  [[nodiscard]] bool has_children(std::string_view image_id) const;
 
 private:
+  [[nodiscard]] result<std::shared_ptr<const image_info>> find_prefix(std::string_view hex) const;
+
   std::vector<std::shared_ptr<const image_info>> images_;
+  std::map<std::string, std::shared_ptr<const image_info>, std::less<>> by_id_; ///< hex, the kept ones too
+  std::map<std::string, std::shared_ptr<const image_info>, std::less<>> by_name_; ///< familiar, with tag or digest
+  std::set<std::string, std::less<>> parents_;
 };
 
 struct removed {
@@ -80,7 +94,9 @@ public:
 
   /// Opens the store below `data_root`, checks what lies on disk against the records and drops what no record names
   /// (half-unpacked layers of a killed engine) into the trash.
-  static result<std::unique_ptr<image_store>> open(const std::filesystem::path& data_root, record_store& records);
+  /// `records` must outlive the store.
+  static result<std::unique_ptr<image_store>> open(const std::filesystem::path& data_root, record_store& records,
+                                                   store_options options = {});
   ~image_store();
 
   /// Thread: any; never blocks.
@@ -113,6 +129,12 @@ public:
   result<removed> remove(std::string_view image, bool force, bool no_prune, const usage_of& used_by);
   /// One whole image with all its tags, for prune. Errors: conflict (in use).
   result<removed> remove_image(std::string_view image_id, const usage_of& used_by);
+  /// Frees what images removed by force left for containers that are now gone too. Call after containers were removed;
+  /// costs nothing when no such image exists.
+  result<> release_kept(const usage_of& used_by);
+
+  /// Waits until what was loaded before the call is marked durable: for tests and an orderly shutdown.
+  result<> flush();
 
 private:
   struct state;

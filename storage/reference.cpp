@@ -183,6 +183,18 @@ result<reference> parse_reference_with_default_tag(std::string_view text) {
   return parsed;
 }
 
+result<reference> parse_target(std::string_view repository, std::string_view tag) {
+  GANTRY_TRY(target, parse_reference(repository));
+  if (!target.digest.empty()) return bad("cannot import digest reference");
+  if (!tag.empty() && !is_valid_tag(tag)) return bad("invalid tag format");
+  if (!tag.empty()) target.tag = tag;
+  if (target.tag.empty()) target.tag = "latest";
+  if (target.familiar_name() == "sha256") {
+    return bad("refusing to create an ambiguous tag using digest algorithm as name");
+  }
+  return target;
+}
+
 std::string reference::familiar_name() const {
   if (domain != default_domain) return domain + "/" + path;
   const bool official = path.starts_with(official_prefix) && path.find('/', official_prefix.size()) == path.npos;

@@ -28,6 +28,10 @@ result<reference> parse_reference(std::string_view text);
 /// The same, with the tag `latest` where neither tag nor digest is given.
 result<reference> parse_reference_with_default_tag(std::string_view text);
 
+/// Where a tag is to point from: a repository, with an optional tag of its own that `tag` replaces; "latest" at last.
+/// Errors: invalid_parameter (a digest; the name of a digest algorithm): behaviours 241.
+result<reference> parse_target(std::string_view repository, std::string_view tag);
+
 /// [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
 [[nodiscard]] bool is_valid_tag(std::string_view text) noexcept;
 /// "sha256:" and 64 lower-case hex characters.

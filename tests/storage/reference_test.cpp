@@ -6,7 +6,8 @@ using namespace gantry;
 using namespace gantry::storage;
 
 namespace {
-const std::string hex64(64, 'a');
+std::string repeat(char c, std::size_t count) { return std::string(count, c); }
+const std::string hex64 = repeat('a', 64);
 const std::string digest = "sha256:" + hex64;
 } // namespace
 
@@ -32,7 +33,7 @@ TEST_CASE("references are normalised as Docker does", "[storage][reference]") {
       {"quay.io/a/b@" + digest, "quay.io", "a/b", "", digest, "quay.io/a/b@" + digest},
       {"busybox:1@" + digest, "docker.io", "library/busybox", "1", digest, "busybox:1@" + digest},
       {"a__b/c-----d.e_f", "docker.io", "a__b/c-----d.e_f", "", "", "a__b/c-----d.e_f"},
-      {"x:" + std::string(128, 't'), "docker.io", "library/x", std::string(128, 't'), "", "x:" + std::string(128, 't')},
+      {"x:" + repeat('t', 128), "docker.io", "library/x", repeat('t', 128), "", "x:" + repeat('t', 128)},
       {"sha256:abcd", "docker.io", "library/sha256", "abcd", "", "sha256:abcd"},
       {hex64.substr(1), "docker.io", "library/" + hex64.substr(1), "", "", hex64.substr(1)},
       {"x:_T.-9", "docker.io", "library/x", "_T.-9", "", "x:_T.-9"},
@@ -66,21 +67,21 @@ TEST_CASE("bad references are refused with Docker's texts", "[storage][reference
       {"a._b", "invalid reference format"},
       {"a b", "invalid reference format"},
       {"x: y", "invalid reference format"},
-      {"x:" + std::string(129, 't'), "invalid reference format"},
+      {"x:" + repeat('t', 129), "invalid reference format"},
       {"ho_st.io/x", "invalid reference format"},
       {"host:port/x", "invalid reference format"},
       {"host:/x", "invalid reference format"},
       {"[]:1/x", "invalid reference format"},
       {"[::1/x", "invalid reference format"},
       {"x@sha256:zz", "invalid reference format"},
-      {"x@sha256:" + std::string(31, 'a'), "invalid reference format"},
-      {"x@sha256:" + std::string(63, 'a'), "invalid checksum digest length"},
-      {"x@sha256:" + std::string(64, 'A'), "invalid checksum digest format"},
-      {"x@md5:" + std::string(32, 'a'), "unsupported digest algorithm"},
+      {"x@sha256:" + repeat('a', 31), "invalid reference format"},
+      {"x@sha256:" + repeat('a', 63), "invalid checksum digest length"},
+      {"x@sha256:" + repeat('A', 64), "invalid checksum digest format"},
+      {"x@md5:" + repeat('a', 32), "unsupported digest algorithm"},
       {"Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"},
       {"docker.io/User/x:T", "invalid reference format: repository name (User/x) must be lowercase"},
       {hex64, "invalid repository name (" + hex64 + "), cannot specify 64-byte hexadecimal strings"},
-      {std::string(256, 'a') + "/b", "repository name must not be more than 255 characters"},
+      {repeat('a', 256) + "/b", "repository name must not be more than 255 characters"},
   };
   for (const auto& [text, message] : rows) {
     INFO(text);
