@@ -134,6 +134,7 @@ result<> list_filter::read_neighbours(const view_list& all) {
 
 result<> list_filter::read_ports(const std::string& key, std::vector<port_range>& out) const {
   for (const auto& text : filter_values(filter_, key)) {
+    if (text.find(':') != std::string::npos) return bad("filter for '" + key + "' should not contain ':': " + text);
     const auto range = parse_port_range(text);
     if (!range) return bad("error while looking up for " + key + " " + text + ": invalid port specification");
     out.push_back(*range);

@@ -27,7 +27,6 @@ void forget_newer_members(const create_check& c) {
     for (auto& m : h.mounts)
       if (m.bind) m.bind->non_recursive = false;
     if (h.ipc_mode.empty()) h.ipc_mode = "shareable";
-    h.pids_limit.reset();
   }
   if (c.before(41)) {
     if (!c.host.cgroup_v2 && h.cgroupns_mode.empty()) h.cgroupns_mode = "host";

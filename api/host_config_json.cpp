@@ -103,11 +103,25 @@ void read_console_size(json_object& in, host_config& out) {
   }
 }
 
-void check_isolation(json_object& in) {
+/// Capabilities too may come as one string.
+void read_word_list(json_object& in, std::string_view name, string_list& out) {
+  std::optional<string_list> words;
+  in.read_words(name, words);
+  if (words) out = std::move(*words);
+}
+
+/// What only Windows has is refused when it is asked for, and kept nowhere.
+void check_windows_members(json_object& in) {
   std::string isolation;
+  std::uint64_t bandwidth = 0, operations = 0;
   in.read("Isolation", isolation);
-  if (isolation.empty() || isolation == "default") return;
-  in.fail({errc::invalid_parameter, 0, "invalid isolation (" + isolation + "): linux only supports 'default'"});
+  in.read("IOMaximumBandwidth", bandwidth);
+  in.read("IOMaximumIOps", operations);
+  const auto refuse = [&](std::string text) { in.fail({errc::invalid_parameter, 0, std::move(text)}); };
+  if (!isolation.empty() && isolation != "default")
+    refuse("invalid isolation (" + isolation + "): linux only supports 'default'");
+  if (bandwidth != 0) refuse("invalid option: QoS maximum bandwidth configuration is not supported on linux");
+  if (operations != 0) refuse("invalid option: QoS maximum IOPs configuration is not supported on linux");
 }
 
 // Writing. `sparse` knows the form: in records it leaves out what is empty.
@@ -361,8 +375,8 @@ void read_host_config(json_object& in, host_config& out) {
   read_mounts(in, out.mounts);
   read_console_size(in, out);
   in.read("Annotations", out.annotations);
-  in.read("CapAdd", out.cap_add);
-  in.read("CapDrop", out.cap_drop);
+  read_word_list(in, "CapAdd", out.cap_add);
+  read_word_list(in, "CapDrop", out.cap_drop);
   in.read("CgroupnsMode", out.cgroupns_mode);
   in.read("Dns", out.dns);
   in.read("DnsOptions", out.dns_options);
@@ -385,7 +399,7 @@ void read_host_config(json_object& in, host_config& out) {
   in.read("ShmSize", out.shm_size);
   in.read("Sysctls", out.sysctls);
   in.read("Runtime", out.runtime);
-  check_isolation(in);
+  check_windows_members(in);
   read_resources(in, out);
   in.read("MaskedPaths", out.masked_paths);
   in.read("ReadonlyPaths", out.readonly_paths);

@@ -93,7 +93,6 @@ result<> check_nano_cpus(const host_config& h, const host_facts& host) {
 }
 
 result<> check_cpu_time(host_config& h, const host_facts& host, std::vector<std::string>& warnings) {
-  if (h.cpu_shares < 0) return bad_request("shares: invalid argument");
   if (h.cpu_shares > 0 && !host.cpu_shares_supported) {
     warnings.push_back("Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.");
     h.cpu_shares = 0;
@@ -210,12 +209,12 @@ result<> check_ulimits(const host_config& h) {
 
 result<> check_realtime(const create_check& c) {
   const auto& h = c.request.host;
-  if (h.cpu_realtime_period > 0 && !c.host.cpu_realtime_supported)
-    return bad_request("kernel does not support CPU real-time scheduler");
-  if (h.cpu_realtime_runtime > 0 && !c.host.cpu_realtime_supported)
+  if ((h.cpu_realtime_period != 0 || h.cpu_realtime_runtime != 0) && !c.host.cpu_realtime_supported)
     return bad_request("kernel does not support CPU real-time scheduler");
   if (h.cpu_realtime_period != 0 && h.cpu_realtime_runtime != 0 && h.cpu_realtime_runtime > h.cpu_realtime_period)
     return bad_request("cpu real-time runtime cannot be higher than cpu real-time period");
+  if (h.cpu_shares < 0)
+    return bad_request("invalid CPU shares (" + std::to_string(h.cpu_shares) + "): value must be a positive integer");
   return check_capabilities(h);
 }
 

@@ -72,6 +72,7 @@ TEST_CASE("a string stands for a list of one word", "[api][container][create]") 
   CHECK(r.config.cmd == string_list{"date"});
   CHECK(r.config.entrypoint == string_list{"/bin/sh"});
   CHECK(r.config.shell == string_list{"a", "b"});
+  CHECK(parsed(R"({"Image":"a","HostConfig":{"CapAdd":"ALL"}})").host.cap_add == string_list{"ALL"});
 }
 
 TEST_CASE("empty and absent lists stay apart where Docker minds", "[api][container][create]") {
@@ -130,6 +131,8 @@ TEST_CASE("bodies that make no sense are refused", "[api][container][create]") {
   CHECK(refusal("[]").starts_with("invalid JSON: "));
   CHECK(refusal(R"({"Image":"a","HostConfig":{"Isolation":"hyperv"}})") ==
         "invalid isolation (hyperv): linux only supports 'default'");
+  CHECK(refusal(R"({"Image":"a","HostConfig":{"IOMaximumIOps":1}})") ==
+        "invalid option: QoS maximum IOPs configuration is not supported on linux");
 }
 
 TEST_CASE("wrong types and numbers out of range are refused", "[api][container][create]") {

@@ -121,6 +121,7 @@ TEST_CASE("filters that make no sense are refused", "[api][container][list]") {
   CHECK(refusal({{"since", {""}}}).code == errc::not_found);
   CHECK(refusal({{"since", {"aa"}}}).message == "multiple IDs found with provided prefix: aa");
   CHECK(refusal({{"publish", {"http"}}}).code == errc::invalid_parameter);
+  CHECK(refusal({{"publish", {"80:80"}}}).message == "filter for 'publish' should not contain ':': 80:80");
   CHECK(refusal({{"expose", {"90-80"}}}).code == errc::invalid_parameter);
 }
 

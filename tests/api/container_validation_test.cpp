@@ -172,7 +172,8 @@ TEST_CASE("limits out of range are refused with Docker's texts", "[api][containe
       {"period high", [](auto& r) { r.host.cpu_period = 1000001; }, bad,
        "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"},
       {"quota", [](auto& r) { r.host.cpu_quota = 999; }, bad, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
-      {"shares", [](auto& r) { r.host.cpu_shares = -1; }, bad, "shares: invalid argument"},
+      {"shares", [](auto& r) { r.host.cpu_shares = -1; }, bad,
+       "invalid CPU shares (-1): value must be a positive integer"},
       {"cpuset", [](auto& r) { r.host.cpuset_cpus = "0-2"; }, bad,
        "Requested CPUs are not available - requested 0-2, available: 0-1"},
       {"mems", [](auto& r) { r.host.cpuset_mems = "1"; }, bad,
@@ -527,13 +528,11 @@ TEST_CASE("older API versions mean what they meant", "[api][container][create]")
   auto r = good_request();
   r.host.auto_remove = true;
   r.host.annotations["a"] = "b";
-  r.host.pids_limit = 7;
   r.host.console_rows = 24;
   r.endpoints["bridge"].gw_priority = 5;
   CHECK_FALSE(complete(r, 24).host.auto_remove);
   CHECK(complete(r, 25).host.auto_remove);
   CHECK(complete(r, 39).host.ipc_mode == "shareable");
-  CHECK_FALSE(complete(r, 39).host.pids_limit.has_value());
   CHECK(complete(r, 40).host.ipc_mode == "private");
   CHECK(complete(r, 41).host.console_rows == 0);
   CHECK(complete(r, 42).host.console_rows == 24);
