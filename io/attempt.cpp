@@ -28,16 +28,26 @@ ssize_t try_poll(const request& r) noexcept {
 ssize_t call(const request& r) noexcept {
   auto* message = static_cast<msghdr*>(r.address);
   switch (r.kind) {
-  case op_kind::recv: return ::recv(r.fd, r.address, r.bytes, MSG_DONTWAIT);
-  case op_kind::send: return ::send(r.fd, r.address, r.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-  case op_kind::recvmsg: return ::recvmsg(r.fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  case op_kind::sendmsg: return ::sendmsg(r.fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  case op_kind::read: return ::read(r.fd, r.address, r.bytes);
-  case op_kind::write: return ::write(r.fd, r.address, r.bytes);
-  case op_kind::read_at: return ::pread(r.fd, r.address, r.bytes, static_cast<off_t>(r.offset));
-  case op_kind::accept: return ::accept4(r.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  case op_kind::poll: return try_poll(r);
-  case op_kind::timer: break;
+  case op_kind::recv:
+    return ::recv(r.fd, r.address, r.bytes, MSG_DONTWAIT);
+  case op_kind::send:
+    return ::send(r.fd, r.address, r.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+  case op_kind::recvmsg:
+    return ::recvmsg(r.fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  case op_kind::sendmsg:
+    return ::sendmsg(r.fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  case op_kind::read:
+    return ::read(r.fd, r.address, r.bytes);
+  case op_kind::write:
+    return ::write(r.fd, r.address, r.bytes);
+  case op_kind::read_at:
+    return ::pread(r.fd, r.address, r.bytes, static_cast<off_t>(r.offset));
+  case op_kind::accept:
+    return ::accept4(r.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  case op_kind::poll:
+    return try_poll(r);
+  case op_kind::timer:
+    break;
   }
   errno = EINVAL;
   return -1;
@@ -57,9 +67,12 @@ std::uint32_t events_for(const request& r) noexcept {
   switch (r.kind) {
   case op_kind::send:
   case op_kind::sendmsg:
-  case op_kind::write: return EPOLLOUT;
-  case op_kind::poll: return static_cast<unsigned short>(r.events); // the POLL and EPOLL bits are the same
-  default: return EPOLLIN;
+  case op_kind::write:
+    return EPOLLOUT;
+  case op_kind::poll:
+    return static_cast<unsigned short>(r.events); // the POLL and EPOLL bits are the same
+  default:
+    return EPOLLIN;
   }
 }
 

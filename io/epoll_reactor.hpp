@@ -52,7 +52,7 @@ private:
   unique_fd epoll_;
   std::vector<waiters> waiters_; ///< by descriptor
   std::size_t armed_count_ = 0;
-  bool nanosecond_waits_ = true; ///< epoll_pwait2 works here
+  bool nanosecond_waits_ = true;         ///< epoll_pwait2 works here
   std::deque<std::uint64_t> file_reads_; ///< not yet given to the pool
   std::shared_ptr<std::atomic<std::size_t>> reading_ = std::make_shared<std::atomic<std::size_t>>(0);
 };

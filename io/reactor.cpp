@@ -30,9 +30,12 @@ reactor::scope::~scope() { current_reactor = previous_; }
 
 result<std::unique_ptr<reactor>> make_reactor(backend which) {
   switch (which) {
-  case backend::automatic: return make_automatic();
-  case backend::io_uring: return uring_reactor::make();
-  case backend::epoll: return epoll_reactor::make();
+  case backend::automatic:
+    return make_automatic();
+  case backend::io_uring:
+    return uring_reactor::make();
+  case backend::epoll:
+    return epoll_reactor::make();
   }
   return error{errc::invalid_parameter, 0, "make a reactor: no such backend"};
 }

@@ -59,7 +59,8 @@ public:
   virtual op_token write(int fd, std::span<const std::byte> from, completion done) = 0;
   /// pread(2) on a regular file. The epoll backend does it in the bounded pool.
   virtual op_token read_at(int file_fd, std::uint64_t offset, std::span<std::byte> into, completion done) = 0;
-  /// accept4(2): the listener may become O_NONBLOCK by it. The result is a descriptor that the completion owns, close-on-exec and non-blocking.
+  /// accept4(2): the listener may become O_NONBLOCK by it. The result is a descriptor that the completion owns,
+  /// close-on-exec and non-blocking.
   virtual op_token accept(int listen_fd, completion done) = 0;
   /// poll(2) once, for POLLIN or POLLOUT and the like (a pidfd turns POLLIN when its process ends). The result is the
   /// events.

@@ -136,7 +136,8 @@ std::size_t reactor_base::run(std::optional<std::chrono::nanoseconds> wait) {
 void reactor_base::collect_all(std::optional<nanos> wait) {
   if (wait && *wait > nanos(0) && !has_finished() && !mailbox_->filled()) {
     const auto until = monotonic_now() + std::min(*wait, delay_max);
-    while (collect_or_wait(until)) {}
+    while (collect_or_wait(until)) {
+    }
   } else {
     // Who asks to wait looks at its own queues again afterwards, so a notification until now has done its work. Without
     // `wait` it stays: the caller may go on to wait without another look.

@@ -14,9 +14,7 @@ class timer_queue {
 public:
   using time = std::chrono::nanoseconds; ///< on CLOCK_MONOTONIC
 
-  void add(time at, std::uint64_t id) {
-    entries_.insert({at, next_sequence_++, id});
-  }
+  void add(time at, std::uint64_t id) { entries_.insert({at, next_sequence_++, id}); }
 
   void remove(time at, std::uint64_t id) {
     for (auto i = entries_.lower_bound({at, 0, 0}); i != entries_.end() && std::get<0>(*i) == at; ++i) {

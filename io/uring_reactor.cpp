@@ -23,16 +23,26 @@ unsigned retry_events(op_kind kind) noexcept {
 void prepare(io_uring_sqe* sqe, const request& r) {
   const auto bytes = static_cast<unsigned>(r.bytes);
   switch (r.kind) {
-  case op_kind::recv: return io_uring_prep_recv(sqe, r.fd, r.address, r.bytes, 0);
-  case op_kind::send: return io_uring_prep_send(sqe, r.fd, r.address, r.bytes, MSG_NOSIGNAL);
-  case op_kind::recvmsg: return io_uring_prep_recvmsg(sqe, r.fd, static_cast<msghdr*>(r.address), MSG_CMSG_CLOEXEC);
-  case op_kind::sendmsg: return io_uring_prep_sendmsg(sqe, r.fd, static_cast<msghdr*>(r.address), MSG_NOSIGNAL);
-  case op_kind::read: return io_uring_prep_read(sqe, r.fd, r.address, bytes, ~std::uint64_t{0});
-  case op_kind::write: return io_uring_prep_write(sqe, r.fd, r.address, bytes, ~std::uint64_t{0});
-  case op_kind::read_at: return io_uring_prep_read(sqe, r.fd, r.address, bytes, r.offset);
-  case op_kind::accept: return io_uring_prep_accept(sqe, r.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  case op_kind::poll: return io_uring_prep_poll_add(sqe, r.fd, static_cast<unsigned short>(r.events));
-  case op_kind::timer: break;
+  case op_kind::recv:
+    return io_uring_prep_recv(sqe, r.fd, r.address, r.bytes, 0);
+  case op_kind::send:
+    return io_uring_prep_send(sqe, r.fd, r.address, r.bytes, MSG_NOSIGNAL);
+  case op_kind::recvmsg:
+    return io_uring_prep_recvmsg(sqe, r.fd, static_cast<msghdr*>(r.address), MSG_CMSG_CLOEXEC);
+  case op_kind::sendmsg:
+    return io_uring_prep_sendmsg(sqe, r.fd, static_cast<msghdr*>(r.address), MSG_NOSIGNAL);
+  case op_kind::read:
+    return io_uring_prep_read(sqe, r.fd, r.address, bytes, ~std::uint64_t{0});
+  case op_kind::write:
+    return io_uring_prep_write(sqe, r.fd, r.address, bytes, ~std::uint64_t{0});
+  case op_kind::read_at:
+    return io_uring_prep_read(sqe, r.fd, r.address, bytes, r.offset);
+  case op_kind::accept:
+    return io_uring_prep_accept(sqe, r.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  case op_kind::poll:
+    return io_uring_prep_poll_add(sqe, r.fd, static_cast<unsigned short>(r.events));
+  case op_kind::timer:
+    break;
   }
   GANTRY_ASSERT(!"timers are not the ring's");
 }
@@ -134,7 +144,8 @@ void uring_reactor::arm_mailbox() {
 
 /// From here on this thread is the only submitter. liburing 2.3 declares io_uring_enable_rings, but does not export it.
 void uring_reactor::enable() {
-  const int rc = io_uring_register(static_cast<unsigned>(ring_.get()->ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  const int rc =
+      io_uring_register(static_cast<unsigned>(ring_.get()->ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   GANTRY_ASSERT(rc == 0);
   enabled_ = true;
 }

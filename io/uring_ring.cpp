@@ -25,8 +25,8 @@ static_assert(cq_entries >= 2 * sq_entries, "the kernel's own default ratio");
 constexpr unsigned needed_features =
     IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_RSRC_TAGS;
 
-constexpr std::array needed_opcodes{IORING_OP_NOP,      IORING_OP_RECV,    IORING_OP_SEND, IORING_OP_RECVMSG,
-                                    IORING_OP_SENDMSG,  IORING_OP_READ,    IORING_OP_WRITE, IORING_OP_ACCEPT,
+constexpr std::array needed_opcodes{IORING_OP_NOP,      IORING_OP_RECV,    IORING_OP_SEND,        IORING_OP_RECVMSG,
+                                    IORING_OP_SENDMSG,  IORING_OP_READ,    IORING_OP_WRITE,       IORING_OP_ACCEPT,
                                     IORING_OP_POLL_ADD, IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL};
 
 /// kernel.io_uring_disabled (6.6): 1 refuses it to all but a group, 2 to everybody.

@@ -15,7 +15,8 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
     size = static_cast<int>(sizeof text);
     text[size - 1] = '\n';
   }
-  if (size > 0) [[maybe_unused]] auto written = ::write(STDERR_FILENO, text, static_cast<std::size_t>(size));
+  if (size > 0) [[maybe_unused]]
+    auto written = ::write(STDERR_FILENO, text, static_cast<std::size_t>(size));
   std::abort();
 }
 

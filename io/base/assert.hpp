@@ -5,5 +5,4 @@ namespace gantry {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 }
 
-#define GANTRY_ASSERT(expression)                                                                                      \
-  ((expression) ? void(0) : ::gantry::assertion_failed(#expression, __FILE__, __LINE__))
+#define GANTRY_ASSERT(expression) ((expression) ? void(0) : ::gantry::assertion_failed(#expression, __FILE__, __LINE__))

@@ -43,14 +43,22 @@ bool is_unprintable(std::uint32_t rune) noexcept {
 /// The letter after the backslash for what both forms shorten, else 0.
 char short_escape(std::uint32_t rune) noexcept {
   switch (rune) {
-  case '"': return '"';
-  case '\\': return '\\';
-  case '\n': return 'n';
-  case '\r': return 'r';
-  case '\t': return 't';
-  case '\b': return 'b';
-  case '\f': return 'f';
-  default: return 0;
+  case '"':
+    return '"';
+  case '\\':
+    return '\\';
+  case '\n':
+    return 'n';
+  case '\r':
+    return 'r';
+  case '\t':
+    return 't';
+  case '\b':
+    return 'b';
+  case '\f':
+    return 'f';
+  default:
+    return 0;
   }
 }
 

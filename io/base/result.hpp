@@ -59,14 +59,14 @@ inline error with_context(error e, const std::string& prefix) {
 
 /// GANTRY_TRY(name, expr): returns the error of `expr`, else names its value.
 #define GANTRY_TRY(name, ...)                                                                                          \
-  auto GANTRY_CONCAT(gantry_try_, __LINE__) = (__VA_ARGS__);                                                          \
-  if (GANTRY_CONCAT(gantry_try_, __LINE__).has_error())                                                               \
-    return std::move(GANTRY_CONCAT(gantry_try_, __LINE__)).error();                                                   \
+  auto GANTRY_CONCAT(gantry_try_, __LINE__) = (__VA_ARGS__);                                                           \
+  if (GANTRY_CONCAT(gantry_try_, __LINE__).has_error())                                                                \
+    return std::move(GANTRY_CONCAT(gantry_try_, __LINE__)).error();                                                    \
   auto name = std::move(GANTRY_CONCAT(gantry_try_, __LINE__)).value()
 
 /// GANTRY_TRYV(expr): the same for `result<void>`, or where the value is not wanted.
 #define GANTRY_TRYV(...)                                                                                               \
   do {                                                                                                                 \
-    auto gantry_tryv_ = (__VA_ARGS__);                                                                                \
-    if (gantry_tryv_.has_error()) return std::move(gantry_tryv_).error();                                             \
+    auto gantry_tryv_ = (__VA_ARGS__);                                                                                 \
+    if (gantry_tryv_.has_error()) return std::move(gantry_tryv_).error();                                              \
   } while (0)

@@ -52,7 +52,8 @@ TEST_CASE("a full pipe is written when there is room", "[io][reactor]") {
   GANTRY_ON_EACH_BACKEND(r);
   auto [out, in] = pipe_pair();
   const std::string block(4096, 'x');
-  while (::write(in.get(), block.data(), block.size()) > 0) {}
+  while (::write(in.get(), block.data(), block.size()) > 0) {
+  }
   outcome written;
   r.write(in.get(), bytes_of("more"), written.record());
   settle(r);
@@ -67,7 +68,8 @@ TEST_CASE("writing to a pipe that nobody reads is EPIPE", "[io][reactor]") {
   GANTRY_ON_EACH_BACKEND(r);
   auto [out, in] = pipe_pair();
   const std::string block(4096, 'x');
-  while (::write(in.get(), block.data(), block.size()) > 0) {}
+  while (::write(in.get(), block.data(), block.size()) > 0) {
+  }
   outcome waiting, later;
   r.write(in.get(), bytes_of("x"), waiting.record());
   settle(r);

@@ -157,7 +157,8 @@ TEST_CASE("a receive, a send and a poll wait on one socket at once", "[io][react
   GANTRY_ON_EACH_BACKEND(r);
   auto [a, b] = stream_pair();
   const std::string block(4096, 'x');
-  while (::send(a.get(), block.data(), block.size(), MSG_DONTWAIT) > 0) {} // no room for a send
+  while (::send(a.get(), block.data(), block.size(), MSG_DONTWAIT) > 0) {
+  } // no room for a send
   buffer into;
   outcome received, sent, polled;
   r.recv(a.get(), into.span(), received.record());
@@ -166,7 +167,8 @@ TEST_CASE("a receive, a send and a poll wait on one socket at once", "[io][react
   settle(r);
   REQUIRE(received.calls + sent.calls + polled.calls == 0);
 
-  while (::recv(b.get(), into.data.data(), into.data.size(), MSG_DONTWAIT) > 0) {} // now there is room
+  while (::recv(b.get(), into.data.data(), into.data.size(), MSG_DONTWAIT) > 0) {
+  } // now there is room
   REQUIRE(run_until(r, [&] { return sent.calls == 1; }));
   CHECK(sent.result == 4);
   CHECK(received.calls == 0);
