@@ -26,7 +26,7 @@ void write_state(json_out& out, const container_state& s) {
 
 /// The last apparmor option given; "" where none is: this version sets no profile by itself.
 std::string_view apparmor_profile(const host_config& h) {
-  std::string_view profile = h.privileged ? "unconfined" : "";
+  std::string_view profile;
   for (const std::string_view option : h.security_opt)
     if (option.starts_with("apparmor=") || option.starts_with("apparmor:")) profile = option.substr(9);
   return profile;

@@ -16,7 +16,7 @@ namespace json = boost::json;
 using name_set = std::set<std::string>;
 
 std::filesystem::path document_path() {
-  const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto root = std::filesystem::absolute(__FILE__).parent_path().parent_path().parent_path();
   return root.parent_path() / "shared" / "spec" / "engine-api-v1.51.yaml";
 }
 
