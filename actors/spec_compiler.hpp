@@ -34,6 +34,7 @@ using seccomp_compiler = std::function<result<std::string>(std::string_view prof
 /// What the host is, read once by the engine at its start (`host_facts::read`).
 struct host_facts {
   bool cgroup_v2 = false;
+  bool swap_limit = true; ///< this kernel counts swap for control groups
   unsigned cpus = 1;
   std::string hostname;
   std::string resolv_conf; ///< the text that containers start from; "" when there is none
@@ -60,6 +61,8 @@ struct spec_inputs {
   std::string network_namespace_path, ipc_namespace_path, pid_namespace_path;
   /// Host path of the /dev/shm to share with an IPC donor ("container:" and "shareable" modes); "" for an own tmpfs.
   std::string shared_shm_path;
+  /// What `host-gateway` in ExtraHosts stands for; none: such an entry is refused.
+  std::vector<std::string> host_gateway_addresses;
   seccomp_compiler compile_seccomp;
   device_lookup lookup_device;   ///< unset: stat(2) on the host
 };

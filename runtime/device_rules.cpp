@@ -88,12 +88,27 @@ void append_rule(std::vector<bpf_insn>& program, const pb::DeviceRule& rule) {
 
 } // namespace
 
+namespace {
+
+bool is_about_all(const pb::DeviceRule& rule) {
+  return (rule.type() == "a" || rule.type().empty()) && !rule.has_major() && !rule.has_minor() &&
+         (rule.access().empty() || access_bits(rule.access()) == access_all);
+}
+
+} // namespace
+
 std::vector<pb::DeviceRule> effective_device_rules(const pb::Resources& r) {
   std::vector<pb::DeviceRule> rules;
-  const bool stands_alone = r.devices_size() > 0 && (r.devices(0).type() == "a" || r.devices(0).type().empty());
-  if (!stands_alone)
+  if (r.devices_size() == 0 || !is_about_all(r.devices(0)))
     for (const auto& d : default_rules) rules.push_back(to_rule(d));
-  rules.insert(rules.end(), r.devices().begin(), r.devices().end());
+  for (const auto& rule : r.devices()) {
+    rules.push_back(rule);
+    if (is_about_all(rule) || (rule.type() != "a" && !rule.type().empty())) continue;
+    // To v1 the letter "a" means everything, whatever numbers follow: a rule about some numbers is meant for both kinds.
+    rules.back().set_type("c");
+    rules.push_back(rules.back());
+    rules.back().set_type("b");
+  }
   return rules;
 }
 
