@@ -74,7 +74,7 @@ def test_logs_of_a_terminal_have_no_frames(engine):
     assert engine.docker("logs", "raw", binary=True).stdout == b"plain\r\n"
 
 
-@pytest.mark.parametrize("rows, columns", [(1, 1), (500, 1000)])
+@pytest.mark.parametrize("rows, columns", [(3, 7), (500, 1000)])
 def test_resize_through_the_api(engine, rows, columns):
     container = engine.api.run("sh", "-c", "while :; do stty size; sleep 0.05; done", Tty=True, OpenStdin=True)
     reply = engine.api.post(f"/containers/{container}/resize", h=rows, w=columns)
