@@ -16,7 +16,7 @@ error bad(std::string message) { return {errc::invalid_parameter, 0, std::move(m
 /// h and w of resize: required, a plain number of 32 bits.
 result<std::uint32_t> tty_size(const request_view& in, std::string_view key, std::string_view what) {
   auto text = in.head.query_value(key);
-  auto fail = [&](const char* why) { return bad("invalid resize " + std::string(what) + " " + quoted(text) + ": " + why); };
+  auto fail = [&](const char* why) { return bad("invalid resize " + std::string(what) + " " + go_quoted(text) + ": " + why); };
   auto digits = text;
   bool negative = !digits.empty() && digits[0] == '-';
   if (negative) digits.remove_prefix(1);
@@ -171,7 +171,7 @@ result<call> parse_wait_container(const request_view& in) {
   } else if (condition == "removed") {
     out.condition = wait_condition::removed;
   } else {
-    return bad("invalid condition: " + quoted(condition));
+    return bad("invalid condition: " + go_quoted(condition));
   }
   return out;
 }

@@ -11,7 +11,11 @@
 
 namespace gantry::api {
 
-/// An image's own configuration file. Errors: invalid_parameter (what is wrong in it).
+/// Rows of history, and layers, in one image's configuration. [400]
+inline constexpr std::size_t image_history_max = 2048;
+
+/// An image's own configuration file, in OCI's form or Docker's: nulls and unknown members do no harm.
+/// Errors: invalid_parameter (what is wrong in it).
 result<image_config> parse_image_config(std::string_view json);
 
 /// What list, inspect and history show of an image.
@@ -24,6 +28,7 @@ struct image_view {
   unix_nanos created = 0, last_tagged = 0;
   std::int64_t containers = -1; ///< how many use it
   string_list lower_dirs;       ///< topmost first, for GraphDriver.Data; may be empty
+  std::int64_t shared_size = -1; ///< filter_images counts it when the call asks
 };
 
 /// Checks keys and applies filters (behaviours 224). Errors: invalid_parameter, not_found (before, since).

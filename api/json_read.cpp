@@ -53,8 +53,7 @@ std::size_t end_of_first_value(std::string_view text) {
 error invalid_json(std::string why) { return error{errc::invalid_parameter, 0, "invalid JSON: " + std::move(why)}; }
 
 simdjson::error_code parse_into(simdjson::dom::parser& parser, std::string_view text, json_element& root) {
-  // One more than the limit: simdjson counts the document itself as a level.
-  if (auto failed = parser.allocate(std::max<std::size_t>(text.size(), 32), json_depth_max + 1)) return failed;
+  if (auto failed = parser.allocate(std::max<std::size_t>(text.size(), 32), json_depth_max)) return failed;
   return parser.parse(text.data(), text.size()).get(root);
 }
 

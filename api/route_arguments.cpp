@@ -44,9 +44,9 @@ result<std::optional<std::int64_t>> request_view::integer(std::string_view key) 
   std::int64_t value = 0;
   auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (code == std::errc::result_out_of_range)
-    return error{errc::invalid_parameter, 0, "strconv.Atoi: parsing " + quoted(text) + ": value out of range"};
+    return error{errc::invalid_parameter, 0, "strconv.Atoi: parsing " + go_quoted(text) + ": value out of range"};
   if (code != std::errc() || end != digits.data() + digits.size())
-    return error{errc::invalid_parameter, 0, "strconv.Atoi: parsing " + quoted(text) + ": invalid syntax"};
+    return error{errc::invalid_parameter, 0, "strconv.Atoi: parsing " + go_quoted(text) + ": invalid syntax"};
   return std::optional(value);
 }
 
@@ -55,11 +55,11 @@ result<std::optional<unix_nanos>> request_view::timestamp(std::string_view key) 
   if (text.empty()) return std::optional<unix_nanos>();
   auto when = parse_unix_timestamp(text);
   if (!when)
-    return error{errc::invalid_parameter, 0, "strconv.ParseInt: parsing " + quoted(text) + ": invalid syntax"};
+    return error{errc::invalid_parameter, 0, "strconv.ParseInt: parsing " + go_quoted(text) + ": invalid syntax"};
   return when;
 }
 
-std::string quoted(std::string_view text) {
+std::string go_quoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';

@@ -56,7 +56,7 @@ struct route_row {
 };
 
 /// Go's quoting: "a\"b".
-std::string quoted(std::string_view text);
+std::string go_quoted(std::string_view text);
 /// "1.43" -> {1, 43}; what is not a number counts as 0, as in Docker's comparison.
 api_version parse_version(std::string_view text) noexcept;
 /// Content-Type rules of behaviours 13.
