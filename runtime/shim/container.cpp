@@ -43,13 +43,13 @@ void set_nonblocking(int fd) {
 container::container(container_context context, container_host& host, pb::Launch&& launch, asker from)
     : context_(context), host_(host), id_(launch.id()), label_(launch.label()),
       cgroup_path_(launch.spec().cgroup().path()), asker_(from), log_(launch.log(), launch.id()),
-      spec_(std::make_unique<pb::Spec>(std::move(*launch.mutable_spec()))),
+      pending_(new pending{std::move(*launch.mutable_spec()), {}}),
       status_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->on_status(); }, this),
       pidfd_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->reap(); }, this),
       in_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->flush_input(); }, this),
       out_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::out); }, this),
       err_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::err); }, this),
-      terminal_(spec_->process().terminal()), open_stdin_(spec_->process().open_stdin()),
+      terminal_(pending_->spec.process().terminal()), open_stdin_(pending_->spec.process().open_stdin()),
       stdin_once_(launch.stdin_once()) {}
 
 container::~container() {
@@ -85,21 +85,18 @@ result<> container::begin(std::vector<unique_fd> sockets,
                                                         std::move(sockets[i]), options[static_cast<int>(i)],
                                                         terminal_));
   GANTRY_TRY(theirs, make_pipes());
-  GANTRY_TRY(child, context_.kernel.begin_launch(*spec_, std::move(theirs)));
+  GANTRY_TRY(child, context_.kernel.begin_launch(pending_->spec, std::move(theirs)));
   pid_ = launching_pid_ = child.pid;
-  launching_pidfd_ = std::move(child.pidfd);
   status_.open(std::move(child.status));
+  pending_->child = std::move(child);
   status_.want(EPOLLIN);
   return {};
 }
 
 void container::on_status() {
-  launching child;
-  child.pid = pid_;
-  child.pidfd = std::move(launching_pidfd_);
-  child.status = status_.release();
-  auto done = context_.kernel.finish_launch(std::move(child), *spec_);
-  spec_.reset();
+  pending_->child.status = status_.release();
+  auto done = context_.kernel.finish_launch(std::move(pending_->child), pending_->spec);
+  pending_.reset();
   if (!done) {
     phase_ = phase::ended;
     return host_.launch_done(*this, std::move(done).error());

@@ -134,8 +134,11 @@ private:
   std::string cgroup_path_;
   asker asker_;
   json_log log_;
-  std::unique_ptr<pb::Spec> spec_; ///< while launching
-  unique_fd launching_pidfd_;
+  struct pending {
+    pb::Spec spec;
+    launching child; ///< but for its status descriptor, which is watched
+  };
+  std::unique_ptr<pending> pending_; ///< while launching
   watch status_;
   watch pidfd_;
   watch in_, out_, err_; ///< pipes; with a terminal `in_` and `out_` are its master

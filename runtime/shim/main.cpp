@@ -80,7 +80,8 @@ void raise_descriptor_limit() {
 int serve(server& s, const options& o, int argc, char** argv) {
   while (s.run() == server::outcome::upgrade) {
     // Returns only when it failed: then this program goes on.
-    const auto failed = upgrade(s, std::vector<std::string>(argv, argv + argc));
+    const auto program = program_path();
+    const auto failed = program ? upgrade(s, *program, {argv, argv + argc}) : program.error();
     log::error("shim: upgrade", {{"error", failed.message}});
   }
   leave_run_root(o.run_root);
@@ -123,6 +124,8 @@ int run(int argc, char** argv) {
     return serve(s, *o, argc, argv);
   }
 
+  // What the engine left open is not for us, and not for containers.
+  ::close_range(3, ~0u, 0);
   std::optional<daemon_start> starting;
   if (o->daemonize) {
     auto forked = daemon_start::fork_away();

@@ -114,13 +114,15 @@ void server::reap_strays() {
 void server::launch_done(container& c, const result<>& done) {
   --launches_;
   by_pid_.erase(c.launching_pid());
-  reply_launch(c, done);
   if (done) {
     by_pid_[c.pid()] = &c;
-  } else {
-    forget_held(held_size(c.id(), c.label()));
-    take(c);
+    return reply_launched(c);
   }
+  // Nothing is left of it when the engine hears of the failure.
+  forget_held(held_size(c.id(), c.label()));
+  const auto asked = c.asked_by();
+  take(c).reset();
+  if (auto* to = connection(asked.connection)) reply(*to, asked.request, done);
 }
 
 std::unique_ptr<container> server::take(container& c) {

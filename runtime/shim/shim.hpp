@@ -73,7 +73,7 @@ private:
   result<container*> find(const std::string& id);
 
   void reply(engine_connection& to, std::uint64_t request, const result<>& done);
-  void reply_launch(const container& c, const result<>& done);
+  void reply_launched(const container& c);
   engine_connection* connection(std::uint64_t serial);
   std::unique_ptr<container> take(container& c);
   void forget_held(std::size_t bytes) noexcept { held_bytes_ -= bytes; }

@@ -22,11 +22,10 @@ void server::reply(engine_connection& to, std::uint64_t request, const result<>&
   to.send(message);
 }
 
-void server::reply_launch(const container& c, const result<>& done) {
+void server::reply_launched(const container& c) {
   const auto asked = c.asked_by();
   auto* to = connection(asked.connection);
   if (to == nullptr || asked.request == 0) return;
-  if (!done) return reply(*to, asked.request, done);
   pb::FromShim message;
   auto& r = *message.mutable_reply();
   r.set_request(asked.request);
@@ -115,7 +114,10 @@ void server::launch(engine_connection& from, std::uint64_t request, pb::Launch&&
   if (auto checked = check_launch(m); !checked) return reply(from, request, checked);
   const auto options = std::move(*m.mutable_attaches());
   auto c = std::make_unique<container>(context(), *this, std::move(m), container::asker{from.serial(), request});
-  if (auto begun = c->begin(std::move(*sockets), options); !begun) return reply(from, request, begun);
+  if (auto begun = c->begin(std::move(*sockets), options); !begun) {
+    c.reset();
+    return reply(from, request, begun);
+  }
   ++launches_;
   held_bytes_ += held_size(c->id(), c->label());
   by_pid_[c->pid()] = c.get();

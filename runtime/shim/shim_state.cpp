@@ -32,13 +32,13 @@ void container::save(pb::ContainerState& out) {
     line->set_first_piece_at(log_.partial(s).first_piece_at);
   }
   for (const auto& a : attaches_) a->save(*out.add_attaches());
-  out.set_pidfd(one_up(phase_ == phase::launching ? launching_pidfd_.get() : pidfd_.fd()));
+  out.set_pidfd(one_up(phase_ == phase::launching ? pending_->child.pidfd.get() : pidfd_.fd()));
   out.set_in_fd(one_up(in_.fd()));
   out.set_out_fd(one_up(out_.fd()));
   out.set_err_fd(one_up(err_.fd()));
   out.set_slave_fd(one_up(pty_slave_.get()));
   out.set_status_fd(one_up(status_.fd()));
-  if (spec_) *out.mutable_spec() = *spec_;
+  if (pending_) *out.mutable_spec() = pending_->spec;
   out.set_connection(asker_.connection);
   out.set_request(asker_.request);
 }
@@ -62,8 +62,10 @@ container::container(container_context context, container_host& host, const pb::
   for (const auto& a : s.attaches())
     attaches_.push_back(std::make_unique<attach_stream>(context_.loop, context_.read_buffer, *this, a));
   if (s.status_fd() != 0) {
-    spec_ = std::make_unique<pb::Spec>(s.spec());
-    launching_pidfd_ = taken(s.pidfd());
+    // Without the child's slot: the launcher's shared memory is not ours any more.
+    pending_.reset(new pending{s.spec(), {}});
+    pending_->child.pid = pid_;
+    pending_->child.pidfd = taken(s.pidfd());
     status_.open(taken(s.status_fd()));
     status_.want(EPOLLIN);
     return;

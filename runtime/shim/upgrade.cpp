@@ -57,17 +57,6 @@ result<pb::ShimState> read_state(int state_fd) {
   return s;
 }
 
-/// Where our program was started from; a new version may lie there by now.
-result<std::string> program_path() {
-  char path[4096];
-  const auto n = ::readlink("/proc/self/exe", path, sizeof path);
-  if (n <= 0) return sys_error("read `/proc/self/exe`", errno);
-  std::string out(path, static_cast<std::size_t>(n));
-  constexpr std::string_view gone = " (deleted)";
-  if (out.ends_with(gone)) out.resize(out.size() - gone.size());
-  return out;
-}
-
 /// Runs `program --check-state-fd N` to its end.
 result<> ask_new_program(const std::string& program, int state_fd) {
   const auto number = std::to_string(state_fd);
@@ -103,8 +92,9 @@ std::vector<std::string> next_arguments(std::vector<std::string> arguments, int 
   return arguments;
 }
 
-error try_upgrade(server& from, std::vector<std::string> arguments) {
-  GANTRY_TRY(program, program_path());
+} // namespace
+
+error upgrade(server& from, const std::string& program, std::vector<std::string> arguments) {
   pb::ShimState state;
   state.set_version(shim_state_version);
   from.save(state);
@@ -123,10 +113,14 @@ error try_upgrade(server& from, std::vector<std::string> arguments) {
   return failed;
 }
 
-} // namespace
-
-error upgrade(server& from, std::vector<std::string> arguments) {
-  return try_upgrade(from, std::move(arguments));
+result<std::string> program_path() {
+  char path[4096];
+  const auto n = ::readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return sys_error("read `/proc/self/exe`", errno);
+  std::string out(path, static_cast<std::size_t>(n));
+  constexpr std::string_view gone = " (deleted)";
+  if (out.ends_with(gone)) out.resize(out.size() - gone.size());
+  return out;
 }
 
 result<pb::ShimState> load_state(int state_fd) {

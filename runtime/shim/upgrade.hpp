@@ -16,7 +16,11 @@ namespace gantry::runtime::shim {
 inline constexpr std::uint32_t shim_state_version = 1;
 
 /// Does not return when it succeeds. `arguments`: of this program, to be given to the next.
-error upgrade(server& from, std::vector<std::string> arguments);
+/// Blocks: while the new program looks at the state; milliseconds, at most five seconds.
+error upgrade(server& from, const std::string& program, std::vector<std::string> arguments);
+
+/// Where this program was started from; a new version may lie there by now.
+result<std::string> program_path();
 
 /// Reads what `upgrade` wrote; the descriptors in it become close-on-exec again.
 /// Errors: invalid_parameter (no state, or of another version).
