@@ -1,6 +1,7 @@
 #include "actors/connection.hpp"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "io/base/log.hpp"
@@ -187,15 +188,22 @@ void connection::input_ended() {
   watch_for_hangup(); // a short request may still be answered: only our side of the connection is open
 }
 
-/// After the end of input only a hang-up tells that the client is gone for good.
+/// After the end of input only a hang-up tells that the client is gone for good. A poll on the ring also ends at a half
+/// close (IO_POLL_UNMASK in the kernel's io_uring/poll.h), so an epoll instance that asks for nothing but the
+/// hang-up stands between.
 void connection::watch_for_hangup() {
-  io::reactor::current()->poll(socket_->get(), 0, [this, self = handle(), socket = socket_](int events) {
-    run_in(self, [this, events] {
-      if (closed_ || events < 0) return;
-      if (exchange_) exchange_->on_gone();
-      close_now();
-    });
-  });
+  auto watcher = std::make_shared<unique_fd>(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event hangup_only{};
+  if (!*watcher || ::epoll_ctl(watcher->get(), EPOLL_CTL_ADD, socket_->get(), &hangup_only) != 0)
+    return; // out of descriptors: a write will find out
+  io::reactor::current()->poll(watcher->get(), POLLIN,
+                               [this, self = handle(), socket = socket_, watcher](int events) {
+                                 run_in(self, [this, events] {
+                                   if (closed_ || events < 0) return;
+                                   if (exchange_) exchange_->on_gone();
+                                   close_now();
+                                 });
+                               });
 }
 
 // -- replies ------------------------------------------------------------------------

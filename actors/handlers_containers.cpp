@@ -74,6 +74,8 @@ result<std::shared_ptr<api::container_definition>> define(services& s, const cre
   if (!prepared.config.os.empty()) d->os = prepared.config.os;
   if (!prepared.config.architecture.empty()) d->architecture = prepared.config.architecture;
   GANTRY_TRY(mounts, resolve_mounts(d->config, d->host));
+  // Volumes come with a later version: what an image or request declares as one is a plain directory of the container.
+  std::erase_if(mounts, [](const api::mount_point& m) { return m.type == "volume"; });
   d->mounts = std::move(mounts);
   d->lower_dirs = prepared.lower_dirs;
   s.fill_paths(*d);
