@@ -36,13 +36,10 @@ bool matches_action(const filters& f, const event& e) {
   return false;
 }
 
-/// Filter `container=x` and its like: an event about such a thing, by ID or name, exactly or by prefix. An event about
-/// something else matches when its attributes name the thing (a network's `container`).
+/// Filter `container=x` and its like: by ID or name, exactly or by prefix. As in Docker, the event's type is not asked:
+/// that is what the filter `type` is for.
 bool matches_object(const filters& f, const event& e, const std::string& type) {
-  if (!has_filter(f, type) || filter_values(f, type).empty()) return true;
-  if (e.type == type) return matches_prefix(f, type, e.id) || matches_prefix(f, type, attribute(e, "name"));
-  auto it = e.attributes.find(type);
-  return it != e.attributes.end() && type != "image" && matches_prefix(f, type, it->second);
+  return matches_prefix(f, type, e.id) || matches_prefix(f, type, attribute(e, "name"));
 }
 
 bool matches_image(const filters& f, const event& e) {
