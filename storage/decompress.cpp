@@ -197,6 +197,8 @@ public:
       const int code = archive_read_next_header(archive_.get(), &entry);
       if (code == ARCHIVE_EOF) return std::size_t{0};
       if (code != ARCHIVE_OK) return cause();
+      // Below 14 bytes libarchive does not see bzip2 and would pass the bytes as they are.
+      if (archive_filter_code(archive_.get(), 0) != ARCHIVE_FILTER_BZIP2) return damaged(compression::bzip2, "cut off");
     }
     const auto n = archive_read_data(archive_.get(), into.data(), into.size());
     if (n < 0) return cause();
@@ -254,7 +256,10 @@ compression compression_of(std::span<const std::byte> head) noexcept {
   if (head.size() >= 4 && (head[0] & std::byte{0xf0}) == std::byte{0x50} && starts_with(head.subspan(1), "\x2a\x4d\x18"sv))
     return compression::zstd;
   if (starts_with(head, "\xfd\x37zXZ\0"sv)) return compression::xz;
-  if (starts_with(head, "BZh"sv)) return compression::bzip2;
+  // "BZh1" to "BZh9", then the mark of a block or of the end: a tar may well begin with a file named BZh.
+  const bool block = head.size() >= magic_bytes && (starts_with(head.subspan(4), "\x31\x41\x59\x26\x53\x59"sv) ||
+                                                    starts_with(head.subspan(4), "\x17\x72\x45\x38\x50\x90"sv));
+  if (block && starts_with(head, "BZh"sv)) return compression::bzip2;
   return compression::none;
 }
 

@@ -12,7 +12,7 @@ namespace gantry::storage {
 enum class compression { none, gzip, zstd, xz, bzip2 };
 
 /// How many first bytes tell the compression.
-constexpr std::size_t magic_bytes = 6;
+constexpr std::size_t magic_bytes = 10;
 [[nodiscard]] compression compression_of(std::span<const std::byte> head) noexcept;
 [[nodiscard]] std::string_view name_of(compression c) noexcept;
 

@@ -32,6 +32,7 @@ public:
     std::vector<change> changes;
     for (const auto& chain : wanted_) changes.push_back(put_layer(next_.layers.at(chain)));
     for (const auto& id : changed_images_) changes.push_back(put_image(next_.images.at(id)));
+    GANTRY_TRYV(s_.options.step("commit"));
     GANTRY_TRYV(s_.commit(std::move(changes), std::move(next_)));
     undo.release();
     return std::move(done_);

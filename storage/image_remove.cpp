@@ -196,7 +196,6 @@ private:
     for (const auto& id : erased_) changes.push_back(erase_image(id));
     for (const auto& chain : freed_) changes.push_back(erase_layer(chain));
     GANTRY_TRYV(s_.commit(std::move(changes), std::move(next_)));
-    GANTRY_TRYV(s_.options.step("discard"));
     s_.discard(freed_, erased_);
     return std::move(done_);
   }

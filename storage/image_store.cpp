@@ -97,7 +97,6 @@ ingest_dir::~ingest_dir() {
 // --- state
 
 result<> image_store_state::commit(std::vector<change> changes, catalog next) {
-  GANTRY_TRYV(options.step("commit"));
   GANTRY_TRYV(records.commit(std::move(changes)));
   known = std::move(next);
   publish();
@@ -124,6 +123,7 @@ result<> image_store_state::sync_layers() {
   if (unsynced.empty()) return {};
   GANTRY_TRY(root, open_directory(layout.root));
   if (::syncfs(root.get()) != 0) return sys_error("sync `" + layout.root.string() + "`", errno);
+  GANTRY_TRYV(options.step("mark durable"));
   std::lock_guard lock(mutex);
   std::vector<change> changes;
   auto next = known;
@@ -133,7 +133,9 @@ result<> image_store_state::sync_layers() {
     layer->second.durable = true;
     changes.push_back(put_layer(layer->second));
   }
-  return commit(std::move(changes), std::move(next));
+  GANTRY_TRYV(records.commit(std::move(changes)));
+  known = std::move(next); // nothing that an index shows has changed
+  return {};
 }
 
 void image_store_state::discard(const std::vector<std::string>& chain_ids, const std::vector<std::string>& image_ids) {

@@ -99,6 +99,7 @@ public:
                                                    store_options options = {});
   ~image_store();
 
+  /// Hold the pointer while you iterate: `for (... : store.images()->all())` dangles when the index is replaced.
   /// Thread: any; never blocks.
   [[nodiscard]] std::shared_ptr<const image_index> images() const;
 

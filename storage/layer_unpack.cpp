@@ -78,7 +78,7 @@ private:
     if (name.starts_with(aufs_prefix) && name != opaque_name) return {};
     GANTRY_TRY(parent_fd, open_parent(parts));
     if (name == opaque_name) return mark_opaque(parent_fd);
-    if (name.starts_with(whiteout_prefix)) return make_whiteout(parent_fd, name.substr(whiteout_prefix.size()));
+    if (name.starts_with(whiteout_prefix)) return make_whiteout(e, parent_fd, name.substr(whiteout_prefix.size()));
     return create(e, place{parent_fd, name}, parts);
   }
 
@@ -339,7 +339,7 @@ private:
 
   /// Hides what lower layers have. What this layer itself has of that name stays, whichever came first in the archive:
   /// image-spec layer.md. A directory of this layer must then hide the lower one's content.
-  result<> make_whiteout(int parent_fd, const std::string& hidden) {
+  result<> make_whiteout(const tar_entry& e, int parent_fd, const std::string& hidden) {
     if (hidden.empty() || hidden == "." || hidden == "..") return bad("whiteout of no name");
     const place at{parent_fd, hidden};
     GANTRY_TRY(there, look_at(at));
@@ -349,7 +349,7 @@ private:
     }
     if (there != found::nothing) return {};
     if (::mknodat(parent_fd, hidden.c_str(), S_IFCHR | 0600, makedev(0, 0)) != 0) return path_error("make whiteout", errno);
-    return {};
+    return describe_at(e, at);
   }
 
   static result<> mark_opaque(int dir_fd) {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "io/base/log.hpp"
 #include "io/base/unique_fd.hpp"
 #include "storage/image_store.hpp"
 #include "tests/storage/tar_builder.hpp"
@@ -43,6 +44,7 @@ inline std::size_t count_in(const std::filesystem::path& path) {
 
 struct store_world {
   explicit store_world(const std::filesystem::path& data_root, storage::store_options options = {}) : root(data_root) {
+    log::configure(log::level::fatal, log::format::text); // failures are made on purpose here
     auto opened_records = storage::record_store::open(root);
     if (opened_records.has_error()) FAIL(opened_records.error().message);
     records = std::move(*opened_records);

@@ -98,6 +98,17 @@ private:
   std::string bytes_;
 };
 
+/// Makes the checksums of all headers right again after bytes were changed, so that the change is seen at all.
+inline void fix_checksums(std::string& tar) {
+  for (std::size_t at = 0; at + 512 <= tar.size(); at += 512) {
+    if (tar.compare(at + 257, 5, "ustar") != 0) continue;
+    unsigned sum = 8 * ' ';
+    for (std::size_t i = 0; i < 512; ++i) sum += i >= 148 && i < 156 ? 0 : static_cast<unsigned char>(tar[at + i]);
+    for (std::size_t i = 6; i-- > 0; sum >>= 3) tar[at + 148 + i] = static_cast<char>('0' + (sum & 7));
+    tar[at + 154] = '\0';
+  }
+}
+
 /// gzip, zstd, xz, bzip2 by libarchive's own filters: another implementation than the one under test (but for bzip2).
 inline std::string compress(const std::string& bytes, const std::string& filter) {
   if (filter == "none") return bytes;
