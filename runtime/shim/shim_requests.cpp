@@ -63,20 +63,15 @@ void server::on_request(engine_connection& from, pb::ToShim&& m) {
 }
 
 void server::hello(engine_connection& from, std::uint64_t request, const pb::Hello& m) {
-  if (m.version() != shim_protocol_version) {
-    reply(from, request,
-          error{errc::not_implemented, 0,
-                "the shim speaks version " + std::to_string(shim_protocol_version) + ", not " +
-                    std::to_string(m.version())});
-    return;
-  }
-  from.greeted = true;
-  from.events = m.events();
   pb::FromShim message;
   auto& out = *message.mutable_hello();
   out.set_request(request);
   out.set_version(shim_protocol_version);
   out.set_pid(::getpid());
+  // An engine of another version learns who we are, and no more; it may say Hello again.
+  if (m.version() != shim_protocol_version) return from.send(message);
+  from.greeted = true;
+  from.events = m.events();
   for (const auto& [id, c] : containers_) {
     // One whose launch is under way is told too, without a pid: its Reply may have been for a connection that is gone.
     auto& held = *out.add_containers();
