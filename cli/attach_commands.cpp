@@ -88,7 +88,7 @@ result<int> start_command(command_context& context, const command& self, const s
     return {};
   });
   if (failed.empty()) return 0;
-  return error{errc::internal, 0, "failed to start containers: " + failed};
+  return error{errc::internal, 0, "Error: failed to start containers: " + failed};
 }
 
 result<int> logs_command(command_context& context, const command& self, const string_list& arguments) {

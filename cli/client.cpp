@@ -165,7 +165,10 @@ int client_main(int argc, const char* const* argv) {
   }
   const auto self = resolve(name);
   if (!self) {
-    std::cerr << "gantry: unknown command: gantry " << name << "\n\nRun 'gantry --help' for more information\n";
+    const std::string group = is_group ? " " + name.substr(0, name.find(' ')) : "";
+    std::cerr << "gantry: unknown command: gantry " << name << "\n\n"
+              << (is_group ? "Usage:  gantry" + group + "\n\n" : "") << "Run 'gantry" << group
+              << " --help' for more information\n";
     return 1;
   }
   return run_one(*self, choose_host(host), *rest);

@@ -47,7 +47,9 @@ parsed_arguments parse_arguments(command_context& context, const command& self, 
     return {0, {}};
   }
   if (const auto problem = count_problem(self, rest->size()); !problem.empty()) {
-    context.err << "gantry: " << problem << "\n\n" << usage_line(self) << "\n\nSee 'gantry " << self.name
+    // The two forms are docker's.
+    const char* hint = self.arguments_min == self.arguments_max ? "Run" : "See";
+    context.err << "gantry: " << problem << "\n\n" << usage_line(self) << "\n\n" << hint << " 'gantry " << self.name
                 << " --help' for more information\n";
     return {1, {}};
   }
@@ -73,7 +75,7 @@ void add_filter_flag(flag_set& flags, string_list& into, char shorthand) {
 }
 
 std::string filters_json(const string_list& filters) {
-  json::object all;
+  std::map<std::string, std::set<std::string>> values;
   for (const auto& text : filters) {
     const auto pair = split_pair(text).value_or(std::pair{text, std::string()});
     std::string key;
@@ -81,9 +83,13 @@ std::string filters_json(const string_list& filters) {
       if (c != ' ') key += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     const auto begin = pair.second.find_first_not_of(' ');
     const auto end = pair.second.find_last_not_of(' ');
-    auto& values = all[key];
-    if (!values.is_object()) values = json::object{};
-    values.as_object()[begin == std::string::npos ? "" : pair.second.substr(begin, end - begin + 1)] = true;
+    values[key].insert(begin == std::string::npos ? "" : pair.second.substr(begin, end - begin + 1));
+  }
+  json::object all;
+  for (const auto& [key, set] : values) {
+    json::object of_key;
+    for (const auto& value : set) of_key[value] = true;
+    all[key] = std::move(of_key);
   }
   return json::serialize(all);
 }

@@ -102,8 +102,10 @@ result<int> rename_command(command_context& context, const command& self, const 
   auto parsed = parse_arguments(context, self, flags, arguments);
   if (parsed.exit) return *parsed.exit;
   target where{"/containers/", parsed.rest[0], "/rename"};
-  GANTRY_TRYV(context.engine.post(where.with("name", parsed.rest[1])));
-  return 0;
+  auto renamed = context.engine.post(where.with("name", parsed.rest[1]));
+  if (renamed.has_value()) return 0;
+  context.err << renamed.error().message << '\n';
+  return error{renamed.error().code, 0, "Error: failed to rename container named " + parsed.rest[0]};
 }
 
 result<int> top_command(command_context& context, const command& self, const string_list& arguments) {

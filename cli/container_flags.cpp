@@ -62,6 +62,42 @@ void pairs(flag_set& flags, std::vector<std::pair<std::string, std::string>>& in
              }});
 }
 
+/// What a number behind "/dev/sda:" means.
+enum device_value { rate_in_bytes, rate, weight };
+
+result<boost::json::object> parse_device_value(const std::string& text, device_value kind) {
+  const auto colon = text.find(':');
+  if (colon == std::string::npos || colon == 0) return bad("bad format: " + text);
+  if (!text.starts_with("/dev/")) return bad("bad format for device path: " + text);
+  const std::string number = text.substr(colon + 1), path = text.substr(0, colon);
+  if (kind == rate_in_bytes) {
+    const auto parsed = parse_bytes(number);
+    if (parsed.has_error())
+      return bad("invalid rate for device: " + text +
+                 ". The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is "
+                 "optional and can be kb, mb, or gb");
+    return boost::json::object{{"Path", path}, {"Rate", *parsed}};
+  }
+  const auto parsed = parse_integer(number);
+  if (kind == weight) {
+    if (!parsed || (*parsed > 0 && (*parsed < 10 || *parsed > 1000)) || *parsed < 0)
+      return bad("invalid weight for device: " + text);
+    return boost::json::object{{"Path", path}, {"Weight", *parsed}};
+  }
+  if (!parsed || *parsed < 0)
+    return bad("invalid rate for device: " + text +
+               ". The correct format is <device-path>:<number>. Number must be a positive integer");
+  return boost::json::object{{"Path", path}, {"Rate", *parsed}};
+}
+
+void device_values(flag_set& flags, boost::json::array& into, std::string name, std::string help, device_value kind) {
+  flags.add({std::move(name), 0, "list", std::move(help), "", "", [&into, kind](const std::string& text) -> result<> {
+               GANTRY_TRY(value, parse_device_value(text, kind));
+               into.push_back(std::move(value));
+               return {};
+             }});
+}
+
 result<std::string> check_env(const std::string& text) {
   if (text.empty() || text[0] == '=') return bad("invalid environment variable: " + text);
   return text;
@@ -152,7 +188,7 @@ void add_file_flags(flag_set& flags, container_flags& c) {
              }});
   flags.text(c.volume_driver, "volume-driver", 0, "Optional volume driver for the container");
   flags.boolean(c.read_only, "read-only", 0, "Mount the container's root filesystem as read only");
-  pairs(flags, c.storage_options, "storage-opt", "Storage driver options for the container", "invalid storage option");
+  flags.list(c.storage_options, "storage-opt", 0, "Storage driver options for the container");
 }
 
 void add_network_flags(flag_set& flags, container_flags& c) {
@@ -208,12 +244,24 @@ void add_limit_flags(flag_set& flags, container_flags& c) {
              }});
   flags.list(c.devices, "device", 0, "Add a host device to the container");
   flags.list(c.device_cgroup_rules, "device-cgroup-rule", 0, "Add a rule to the cgroup allowed devices list");
-  flags.list(c.device_read_bps, "device-read-bps", 0, "Limit read rate (bytes per second) from a device");
-  flags.list(c.device_write_bps, "device-write-bps", 0, "Limit write rate (bytes per second) to a device");
-  flags.list(c.device_read_iops, "device-read-iops", 0, "Limit read rate (IO per second) from a device");
-  flags.list(c.device_write_iops, "device-write-iops", 0, "Limit write rate (IO per second) to a device");
-  flags.list(c.blkio_weight_devices, "blkio-weight-device", 0, "Block IO weight (relative device weight)");
-  flags.list(c.gpus, "gpus", 0, "GPU devices to add to the container ('all' to pass all GPUs)", "gpu-request");
+  device_values(flags, c.device_read_bps, "device-read-bps", "Limit read rate (bytes per second) from a device",
+                rate_in_bytes);
+  device_values(flags, c.device_write_bps, "device-write-bps", "Limit write rate (bytes per second) to a device",
+                rate_in_bytes);
+  device_values(flags, c.device_read_iops, "device-read-iops", "Limit read rate (IO per second) from a device", rate);
+  device_values(flags, c.device_write_iops, "device-write-iops", "Limit write rate (IO per second) to a device", rate);
+  device_values(flags, c.blkio_weight_devices, "blkio-weight-device", "Block IO weight (relative device weight)",
+                weight);
+  flags.add({"gpus", 0, "gpu-request", "GPU devices to add to the container ('all' to pass all GPUs)", "", "",
+             [&c](const std::string& text) -> result<> {
+               const auto count = text == "all" ? std::optional<std::int64_t>(-1) : parse_integer(text);
+               if (!count)
+                 return bad("invalid count (" + text +
+                            "): value must be either \"all\" or an integer: invalid syntax");
+               c.gpus.push_back(
+                   boost::json::object{{"Count", *count}, {"Capabilities", boost::json::array{{"gpu"}}}});
+               return {};
+             }});
 }
 
 void add_rights_flags(flag_set& flags, container_flags& c) {

@@ -33,7 +33,7 @@ struct container_flags {
   boost::json::array mounts;
   std::string volume_driver;
   bool read_only = false;
-  std::vector<std::pair<std::string, std::string>> storage_options;
+  string_list storage_options;
   // network
   string_list networks, network_aliases, publish, expose, links, dns, dns_options, dns_search, extra_hosts;
   bool publish_all = false;
@@ -46,8 +46,9 @@ struct container_flags {
   bool oom_kill_disable = false;
   std::string cpuset_cpus, cpuset_mems, cgroup_parent;
   std::vector<api::ulimit> ulimits;
-  string_list devices, device_cgroup_rules, device_read_bps, device_write_bps, device_read_iops, device_write_iops,
-      blkio_weight_devices, gpus;
+  string_list devices, device_cgroup_rules;
+  boost::json::array device_read_bps, device_write_bps, device_read_iops, device_write_iops, blkio_weight_devices,
+      gpus; ///< as the body has them
   // rights and namespaces
   string_list cap_add, cap_drop, security_options;
   bool privileged = false;

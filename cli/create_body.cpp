@@ -52,7 +52,7 @@ json::object as_object(const std::vector<std::pair<std::string, std::string>>& p
 result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in || std::filesystem::is_directory(path))
-    return bad("open " + path + ": " + std::strerror(std::filesystem::exists(path) ? EACCES : ENOENT));
+    return bad("open " + path + ": " + errno_text(std::filesystem::exists(path) ? EACCES : ENOENT));
   std::string content(file_bytes_max + 1, '\0');
   in.read(content.data(), static_cast<std::streamsize>(content.size()));
   content.resize(static_cast<std::size_t>(in.gcount()));
@@ -169,7 +169,6 @@ void put_volumes(json::object& body, json::object& host, const container_flags& 
   put(host, "VolumesFrom", f.volumes_from);
   put(host, "VolumeDriver", f.volume_driver);
   put(host, "ReadonlyRootfs", f.read_only);
-  put(host, "StorageOpt", as_object(f.storage_options));
 }
 
 bool is_user_network(const std::string& name) {
@@ -196,9 +195,7 @@ result<> put_networks(json::object& body, json::object& host, const container_fl
   json::object endpoints;
   std::set<std::string> names;
   for (auto& [name, settings] : networks) {
-    if (!names.insert(name).second) return bad("conflicting options: cannot specify the same network twice: " + name);
-    if (networks.size() > 1 && !is_user_network(name) && name != "bridge" && name != "default")
-      return bad("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+    if (!names.insert(name).second) return bad("network \"" + name + "\" is specified multiple times");
     if (!settings.empty() || networks.size() > 1) endpoints[name] = std::move(settings);
   }
   host["NetworkMode"] = networks.front().first;
@@ -221,32 +218,6 @@ result<> put_ports(json::object& body, json::object& host, const container_flags
   return {};
 }
 
-/// "/dev/sda:1mb" entries.
-result<> put_throttle(json::object& host, const char* key, const char* member, const string_list& entries,
-                      bool as_bytes) {
-  if (entries.empty()) return {};
-  json::array list;
-  for (const auto& text : entries) {
-    const auto colon = text.find(':');
-    if (colon == std::string::npos || colon == 0) return bad("bad format: " + text);
-    if (!text.starts_with("/dev/")) return bad("bad format for device path: " + text);
-    const std::string number = text.substr(colon + 1);
-    std::int64_t rate = 0;
-    if (as_bytes) {
-      const auto parsed = parse_bytes(number);
-      if (parsed.has_error()) return bad("invalid rate for device: " + text);
-      rate = *parsed;
-    } else {
-      const auto parsed = parse_integer(number);
-      if (!parsed || *parsed < 0) return bad("invalid rate for device: " + text);
-      rate = *parsed;
-    }
-    list.push_back(json::object{{"Path", text.substr(0, colon)}, {member, rate}});
-  }
-  host[key] = std::move(list);
-  return {};
-}
-
 result<> put_devices(json::object& host, const container_flags& f) {
   json::array devices;
   for (const auto& text : f.devices) {
@@ -255,18 +226,12 @@ result<> put_devices(json::object& host, const container_flags& f) {
   }
   if (!devices.empty()) host["Devices"] = std::move(devices);
   put(host, "DeviceCgroupRules", f.device_cgroup_rules);
-  GANTRY_TRYV(put_throttle(host, "BlkioDeviceReadBps", "Rate", f.device_read_bps, true));
-  GANTRY_TRYV(put_throttle(host, "BlkioDeviceWriteBps", "Rate", f.device_write_bps, true));
-  GANTRY_TRYV(put_throttle(host, "BlkioDeviceReadIOps", "Rate", f.device_read_iops, false));
-  GANTRY_TRYV(put_throttle(host, "BlkioDeviceWriteIOps", "Rate", f.device_write_iops, false));
-  GANTRY_TRYV(put_throttle(host, "BlkioWeightDevice", "Weight", f.blkio_weight_devices, false));
-  json::array requests;
-  for (const auto& text : f.gpus) {
-    const auto count = text == "all" ? std::optional<std::int64_t>(-1) : parse_integer(text);
-    if (!count) return bad("invalid --gpus: \"" + text + "\": only \"all\" and a number are supported");
-    requests.push_back(json::object{{"Count", *count}, {"Capabilities", json::array{json::array{"gpu"}}}});
-  }
-  if (!requests.empty()) host["DeviceRequests"] = std::move(requests);
+  if (!f.device_read_bps.empty()) host["BlkioDeviceReadBps"] = f.device_read_bps;
+  if (!f.device_write_bps.empty()) host["BlkioDeviceWriteBps"] = f.device_write_bps;
+  if (!f.device_read_iops.empty()) host["BlkioDeviceReadIOps"] = f.device_read_iops;
+  if (!f.device_write_iops.empty()) host["BlkioDeviceWriteIOps"] = f.device_write_iops;
+  if (!f.blkio_weight_devices.empty()) host["BlkioWeightDevice"] = f.blkio_weight_devices;
+  if (!f.gpus.empty()) host["DeviceRequests"] = f.gpus;
   return {};
 }
 
@@ -295,15 +260,14 @@ void put_limits(json::object& host, const container_flags& f) {
   if (!ulimits.empty()) host["Ulimits"] = std::move(ulimits);
 }
 
-/// Upper case with CAP_, each once, sorted; ALL alone stands for all in a list to add.
-string_list capabilities(const string_list& given, bool all_covers) {
+/// Upper case with CAP_, each once, sorted.
+string_list capabilities(const string_list& given) {
   std::set<std::string> names;
   for (std::string name : given) {
     for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     if (name != "ALL" && name != "RESET" && !name.starts_with("CAP_")) name.insert(0, "CAP_");
     names.insert(name);
   }
-  if (all_covers && names.contains("ALL")) return {"ALL"};
   return {names.begin(), names.end()};
 }
 
@@ -339,11 +303,8 @@ result<> put_security(json::object& host, const container_flags& f) {
   }
   put(host, "SecurityOpt", options);
   put(host, "Privileged", f.privileged);
-  auto add = capabilities(f.cap_add, true), drop = capabilities(f.cap_drop, false);
-  // Adding what is also dropped: the drop wins nothing, as docker's client has it.
-  std::erase_if(drop, [&](const std::string& name) { return std::find(add.begin(), add.end(), name) != add.end(); });
-  put(host, "CapAdd", add);
-  put(host, "CapDrop", drop);
+  put(host, "CapAdd", capabilities(f.cap_add));
+  put(host, "CapDrop", capabilities(f.cap_drop));
   return {};
 }
 
@@ -364,6 +325,17 @@ result<> put_modes(json::object& host, const container_flags& f) {
   put(host, "Sysctls", as_object(f.sysctls));
   put(host, "Annotations", as_object(f.annotations));
   put(host, "GroupAdd", f.group_add);
+  return {};
+}
+
+result<> put_storage_options(json::object& host, const container_flags& f) {
+  json::object options;
+  for (const auto& text : f.storage_options) {
+    const auto pair = split_pair(text);
+    if (!pair) return bad("invalid storage option");
+    options[pair->first] = pair->second;
+  }
+  put(host, "StorageOpt", std::move(options));
   return {};
 }
 
@@ -434,6 +406,7 @@ result<json::object> create_body(const container_flags& f, const std::string& im
   put_limits(host, f);
   GANTRY_TRYV(put_security(host, f));
   GANTRY_TRYV(put_modes(host, f));
+  GANTRY_TRYV(put_storage_options(host, f));
   GANTRY_TRYV(put_lifecycle(host, f));
   body["HostConfig"] = std::move(host);
   return body;

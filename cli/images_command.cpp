@@ -107,9 +107,10 @@ result<int> images_command(command_context& context, const command& self, const 
                         {"UniqueSize", "N/A"}});
     }
   if (quiet && (format.empty() || format.starts_with("table"))) format = "{{.ID}}";
-  const list_format how{image_headers,
-                        digests ? "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-                                : "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"};
+  list_format how;
+  how.headers = image_headers;
+  how.default_table = std::string("table {{.Repository}}\t{{.Tag}}\t") + (digests ? "{{.Digest}}\t" : "") +
+                      "{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
   GANTRY_TRYV(print_list(context.out, how, format, rows));
   return 0;
 }
@@ -142,13 +143,14 @@ result<int> history_command(command_context& context, const command& self, const
                       {"Comment", member::text(layer, {"Comment"})}});
     }
   if (quiet) format = "{{.ID}}";
-  const list_format how{{{"ID", "IMAGE"},
-                         {"CreatedSince", human ? "CREATED" : "CREATED AT"},
-                         {"CreatedAt", "CREATED AT"},
-                         {"CreatedBy", "CREATED BY"},
-                         {"Size", "SIZE"},
-                         {"Comment", "COMMENT"}},
-                        "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"};
+  list_format how;
+  how.headers = {{"ID", "IMAGE"},
+                 {"CreatedSince", human ? "CREATED" : "CREATED AT"},
+                 {"CreatedAt", "CREATED AT"},
+                 {"CreatedBy", "CREATED BY"},
+                 {"Size", "SIZE"},
+                 {"Comment", "COMMENT"}};
+  how.default_table = "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
   GANTRY_TRYV(print_list(context.out, how, format, rows));
   return 0;
 }

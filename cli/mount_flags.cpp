@@ -238,12 +238,13 @@ result<json::object> parse_device(const std::string& text) {
   const auto is_mode = [](const std::string& word) {
     return !word.empty() && word.size() <= 3 && word.find_first_not_of("rwm") == std::string::npos;
   };
-  if (parts.size() > 3 || parts[0].empty()) return bad("invalid device specification: " + text);
+  if (parts.size() > 3) return bad("bad format for path: " + text);
+  if (parts[0].empty()) return bad("invalid device specification: " + text);
   std::string inside = parts[0], permissions = "rwm";
   if (parts.size() == 3) {
     inside = parts[1];
     permissions = parts[2];
-    if (!is_mode(permissions)) return bad("invalid device specification: " + text);
+    if (!is_mode(permissions)) return bad("bad mode specified: " + permissions);
   } else if (parts.size() == 2) {
     (is_mode(parts[1]) ? permissions : inside) = parts[1];
   }

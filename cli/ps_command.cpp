@@ -191,7 +191,10 @@ result<int> ps_command(command_context& context, const command& self, const stri
   std::vector<json::object> rows;
   if (reply.is_array())
     for (const auto& container : reply.as_array()) rows.push_back(row_of(container, no_trunc));
-  list_format how{headers, size ? std::string(plain_table) + "\t{{.Size}}" : plain_table};
+  list_format how;
+  how.headers = headers;
+  how.default_table = plain_table;
+  if (size) how.default_table += "\t{{.Size}}";
   if (quiet) {
     // --quiet wins over the table, and only over it.
     if (format.empty() || format.starts_with("table")) format = "{{.ID}}";

@@ -97,12 +97,6 @@ struct run_flags {
   std::string detach_keys;
 };
 
-result<> check_run(const container_flags& given, const run_flags& run) {
-  if (run.detach && !given.attach.empty())
-    return error{errc::invalid_parameter, 0, "conflicting options: cannot specify both --attach and --detach"};
-  return {};
-}
-
 void detach_body(json::object& body) {
   for (const char* key : {"AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"}) body[key] = false;
 }
@@ -158,14 +152,16 @@ result<int> run_command(command_context& context, const command& self, const str
   flags.boolean(run.proxy_signals, "sig-proxy", 0, "Proxy received signals to the process");
   flags.text(run.detach_keys, "detach-keys", 0, "Override the key sequence for detaching a container");
   auto parsed = parse_arguments(context, self, flags, arguments);
-  if (parsed.exit) return *parsed.exit == 1 ? 125 : *parsed.exit;
+  if (parsed.exit) return *parsed.exit;
   const string_list words(parsed.rest.begin() + 1, parsed.rest.end());
-  auto checked = check_pull(options.pull);
-  if (checked.has_value()) checked = check_run(given, run);
-  if (checked.has_error()) return wrong_flags(context, self, checked.error());
+  if (auto checked = check_pull(options.pull); checked.has_error()) return wrong_flags(context, self, checked.error());
   auto body = create_body(given, parsed.rest[0], words);
   if (body.has_error()) return wrong_flags(context, self, body.error());
   if (run.detach) detach_body(*body);
+  if (run.detach && !given.attach.empty()) {
+    context.err << "conflicting options: cannot specify both --attach and --detach\n";
+    return 1;
+  }
   if (!run.detach && given.tty && given.interactive && !is_terminal(context.in_fd)) {
     context.err << "the input device is not a TTY\n";
     return 1;

@@ -1,13 +1,13 @@
 /// load, import and pull: images from elsewhere.
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "cli/command.hpp"
 #include "cli/progress.hpp"
 #include "cli/terminal.hpp"
+#include "cli/values.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -30,7 +30,7 @@ body_source source_of(int fd) {
 
 result<unique_fd> open_archive(const std::string& path) {
   unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return error{errc::not_found, errno, "open " + path + ": " + std::strerror(errno)};
+  if (!fd) return error{errc::not_found, errno, "open " + path + ": " + errno_text(errno)};
   return fd;
 }
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 
 #include "cli/flags.hpp"
@@ -51,14 +52,13 @@ result<std::int64_t> parse_bytes(std::string_view text) {
   auto [end, code] = std::from_chars(number.data(), number.data() + number.size(), value, std::chars_format::fixed);
   if (code != std::errc{} || end != number.data() + number.size() || value < 0) return invalid();
   if (suffix.empty()) return static_cast<std::int64_t>(value);
-  if (suffix.size() > 3) return invalid();
-  const auto lower = [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); };
+  std::string lower(suffix);
+  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   constexpr std::string_view letters = "bkmgtp";
-  const auto power = letters.find(lower(suffix[0]));
-  if (power == std::string_view::npos) return invalid();
-  if (power == 0 && suffix.size() > 1) return invalid();
-  if (suffix.size() == 2 && lower(suffix[1]) != 'b') return invalid();
-  if (suffix.size() == 3 && (lower(suffix[1]) != 'i' || lower(suffix[2]) != 'b')) return invalid();
+  const auto power = letters.find(lower[0]);
+  const auto rest = std::string_view(lower).substr(1);
+  if (power == std::string_view::npos || (power == 0 ? !rest.empty() : !rest.empty() && rest != "b" && rest != "ib"))
+    return bad("invalid suffix: '" + lower + "'");
   value *= std::pow(1024.0, static_cast<double>(power));
   if (value > 9.2e18) return invalid();
   return static_cast<std::int64_t>(value);
@@ -110,6 +110,14 @@ result<std::int64_t> parse_cpus(const std::string& text) {
   if (fraction.size() > 9) return bad("value is too precise");
   fraction.append(9 - fraction.size(), '0');
   return parse_integer(whole.empty() ? "0" : whole).value_or(0) * 1000000000 + parse_integer(fraction).value_or(0);
+}
+
+std::string errno_text(int err) {
+  std::string text = std::strerror(err);
+  // "No such file" but "RPC ...": only a lone capital is a sentence's.
+  if (text.size() > 1 && text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a' && text[1] <= 'z')
+    text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
 }
 
 bool is_ip_address(const std::string& text) {

@@ -12,7 +12,8 @@
 
 namespace gantry::cli {
 
-/// "64m", "1.5g", "512": powers of 1024, case does not matter, "b" and "ib" may follow. Errors: `invalid size: 'X'`.
+/// "64m", "1.5g", "512": powers of 1024, case does not matter, "b" and "ib" may follow.
+/// Errors: invalid_parameter `invalid size: 'X'`, `invalid suffix: 'X'`.
 result<std::int64_t> parse_bytes(std::string_view text);
 /// 1000-based with four significant digits, as prune reports and progress print it: "7.834MB", "0B".
 std::string human_size(double bytes);
@@ -26,6 +27,8 @@ result<api::ulimit> parse_ulimit(const std::string& text);
 std::optional<std::pair<std::string, std::string>> split_pair(std::string_view text);
 /// "1.5" CPUs -> 1500000000. Errors: `failed to parse X as a rational number`, `value is too precise`.
 result<std::int64_t> parse_cpus(const std::string& text);
+/// strerror(3) as Go words it: "no such file or directory".
+std::string errno_text(int err);
 /// True for an IPv4 or IPv6 address without a zone.
 bool is_ip_address(const std::string& text);
 
