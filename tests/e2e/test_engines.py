@@ -46,7 +46,7 @@ def test_a_second_engine_on_the_same_state_is_refused(engine):
 
 
 @pytest.mark.parametrize("options, words", [
-    (["--nosuch"], "nosuch"), (["--log-level", "loud"], "loud"), (["-H", "ftp://x"], "ftp"), (["extra"], "extra"),
+    (["--nosuch"], "nosuch"), (["--log-level", "loud"], "loud"), (["-H", "ftp://x"], "ftp"), (["extra"], "accepts no arguments"),
 ])
 def test_bad_options(options, words):
     done = subprocess.run([str(BUILD / "cli" / "gantryd"), *options], capture_output=True, text=True, timeout=20)
@@ -87,8 +87,7 @@ def test_stop_with_clients_hanging_on(make_engine):
 
 def test_interrupt_is_an_orderly_stop(make_engine):
     engine = make_engine()
-    engine.process.send_signal(signal.SIGINT)
-    assert engine.process.wait(30) == 0
+    assert engine.terminate(30, signal.SIGINT) == 0
 
 
 def test_a_stale_socket_is_taken_over(make_engine):

@@ -30,7 +30,7 @@ def test_states_that_refuse(api):
     assert api.post("/containers/busy/start").status == 304
     refused = api.delete("/containers/busy")
     assert refused.status == 409
-    assert refused.message == ('cannot remove container "busy": container is running: '
+    assert refused.message == ('cannot remove container "/busy": container is running: '
                                "stop the container before removing or force remove")
     assert api.delete(f"/containers/{container}", force=1).status == 204
     assert api.get("/containers/busy/json").message == "No such container: busy"

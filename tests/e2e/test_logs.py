@@ -139,6 +139,7 @@ def test_many_writers_each_get_their_own(api, count):
 
 def test_output_while_the_log_is_read(engine, api):
     container = api.run("sh", "-c", "while :; do echo tick; done")
+    wait_for(lambda: api.logs(container, tail=10)[0], "the first line")
     for _ in range(5):
         out = api.logs(container, tail=10)[0]
         assert out.endswith(b"\n") and set(out.split()) <= {b"tick"}

@@ -64,7 +64,7 @@ def test_events(api, schema, seasoned):
 
 
 def test_small_replies(api, schema, seasoned):
-    made = api.post("/containers/create", body={"Image": "busybox"}).json
+    made = api.post("/containers/create", body={"Image": "busybox", "Cmd": ["true"]}).json
     assert schema.problems(made, schema.reply_of("/containers/create", "post", 201)) == []
     assert schema.problems(api.post("/containers/gone/wait").json, schema.reply_of("/containers/{id}/wait", "post")) == []
     assert schema.problems(api.get("/containers/going/top").json, schema.reply_of("/containers/{id}/top")) == []

@@ -43,7 +43,7 @@ class Engine:
         self.exec_root = Path(self.folder, "run")
         self.log = Path(self.folder, "gantryd.log")
         self.label, self.options = label, list(options)
-        self.process = None
+        self.process, self.ended = None, False
         self.links = traces.links()
         self.docker_path = next(iter(docker_commands().values()), None)
         os.mkdir(os.path.join(self.folder, "docker-config"))
@@ -58,6 +58,7 @@ class Engine:
         ]
         if REACTOR:
             command += ["--reactor", REACTOR]
+        self.ended = False
         with open(self.log, "ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -81,9 +82,12 @@ class Engine:
         self.process.kill()
         self.process.wait()
 
-    def terminate(self, seconds=60):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds)
+    def terminate(self, seconds=60, with_signal=signal.SIGTERM):
+        """An orderly stop; its exit status."""
+        self.process.send_signal(with_signal)
+        status = self.process.wait(seconds)
+        self.ended = status == 0
+        return status
 
     def close(self):
         """Ends the engine; AssertionError when it ended badly or left anything behind. The log is kept in that case."""
@@ -91,11 +95,11 @@ class Engine:
         try:
             if self.process is None:
                 return
-            if not self.alive():
+            if not self.alive() and not self.ended:
                 problems.append(f"gantryd had ended with {self.process.returncode}")
                 self.start()
             try:
-                status = self.terminate()
+                status = 0 if self.ended else self.terminate()
                 if status != 0:
                     problems.append(f"gantryd ended with {status} on SIGTERM")
             except subprocess.TimeoutExpired:

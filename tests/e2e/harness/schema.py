@@ -3,6 +3,8 @@ import yaml
 
 # Docker sends these although its description does not name them.
 UNDESCRIBED = {"ContainerdCommit.Expected", "Expected"}
+# Go pointers that Docker sends as null without saying so.
+NULLABLE = (".MemorySwappiness", ".OomKillDisable", ".PidsLimit", ".Init", ".StopTimeout")
 SCALARS = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
 
 
@@ -20,7 +22,7 @@ class Schema:
         schema = self._resolve(schema)
         if value is None:
             # Go's empty slices, maps and pointers are null on the wire whatever the description says.
-            ok = schema.get("x-nullable") or schema.get("type") in ("object", "array", None)
+            ok = schema.get("x-nullable") or schema.get("type") in ("object", "array", None) or where.endswith(NULLABLE)
             return [] if ok else [f"{where}: null"]
         kind = schema.get("type", "object" if "properties" in schema else None)
         if kind == "object":
