@@ -16,7 +16,9 @@ error bad(std::string message) { return {errc::invalid_parameter, 0, std::move(m
 /// h and w of resize: required, a plain number of 32 bits.
 result<std::uint32_t> tty_size(const request_view& in, std::string_view key, std::string_view what) {
   auto text = in.head.query_value(key);
-  auto fail = [&](const char* why) { return bad("invalid resize " + std::string(what) + " " + go_quoted(text) + ": " + why); };
+  auto fail = [&](const char* why) {
+    return bad("invalid resize " + std::string(what) + " " + go_quoted(text) + ": " + why);
+  };
   auto digits = text;
   bool negative = !digits.empty() && digits[0] == '-';
   if (negative) digits.remove_prefix(1);
@@ -67,9 +69,9 @@ result<call> parse_list_containers(const request_view& in) {
   GANTRY_TRY(limit, in.integer("limit"));
   out.limit = limit.value_or(0);
   GANTRY_TRY(filter, parse_filters(in.head.query_value("filters")));
-  GANTRY_TRYV(check_filter_keys(filter, {"ancestor", "before", "exited", "expose", "health", "id", "is-task",
-                                         "isolation", "label", "name", "network", "publish", "since", "status",
-                                         "volume"}));
+  GANTRY_TRYV(
+      check_filter_keys(filter, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
+                                 "label", "name", "network", "publish", "since", "status", "volume"}));
   // The parameters that filters replaced.
   for (const char* legacy : {"since", "before"})
     if (auto value = in.text(legacy); !value.empty() && !has_filter(filter, legacy)) filter[legacy].insert(value);

@@ -12,13 +12,20 @@ int key_byte(std::string_view key) noexcept {
   char c = key[5];
   if (c >= 'a' && c <= 'z') return c - 'a' + 1;
   switch (c) {
-  case '@': return 0;
-  case '[': return 27;
-  case '\\': return 28;
-  case ']': return 29;
-  case '^': return 30;
-  case '_': return 31;
-  default: return -1;
+  case '@':
+    return 0;
+  case '[':
+    return 27;
+  case '\\':
+    return 28;
+  case ']':
+    return 29;
+  case '^':
+    return 30;
+  case '_':
+    return 31;
+  default:
+    return -1;
   }
 }
 

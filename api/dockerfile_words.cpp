@@ -151,7 +151,8 @@ result<std::string> word_expander::run(std::string_view& rest, char stop, int de
     rest.remove_prefix(1);
     if (c == '\'') {
       auto end = rest.find('\'');
-      if (end == std::string_view::npos) return bad("unexpected end of statement while looking for matching single-quote");
+      if (end == std::string_view::npos)
+        return bad("unexpected end of statement while looking for matching single-quote");
       GANTRY_TRYV(append(out, rest.substr(0, end)));
       rest.remove_prefix(end + 1);
     } else if (c == '"') {

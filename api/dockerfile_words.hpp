@@ -1,5 +1,5 @@
-/// The small language inside Dockerfile lines: words with quotes, escapes and $variables. Only what the instructions that
-/// `import --change` and commit allow need; no heredocs, no escape directive.
+/// The small language inside Dockerfile lines: words with quotes, escapes and $variables. Only what the instructions
+/// that `import --change` and commit allow need; no heredocs, no escape directive.
 #pragma once
 
 #include <functional>

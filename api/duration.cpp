@@ -17,8 +17,14 @@ std::int64_t take_unit(std::string_view& text) {
   static constexpr struct {
     std::string_view name;
     std::int64_t nanos;
-  } units[] = {{"ns", 1},           {"us", microsecond}, {"\xC2\xB5s", microsecond}, {"\xCE\xBCs", microsecond},
-               {"ms", millisecond}, {"s", second},       {"m", minute},              {"h", hour}};
+  } units[] = {{"ns", 1},
+               {"us", microsecond},
+               {"\xC2\xB5s", microsecond},
+               {"\xCE\xBCs", microsecond},
+               {"ms", millisecond},
+               {"s", second},
+               {"m", minute},
+               {"h", hour}};
   std::size_t end = 0;
   while (end < text.size() && text[end] != '.' && !is_digit(text[end])) ++end;
   for (const auto& u : units)

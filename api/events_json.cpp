@@ -75,7 +75,8 @@ result<> check_event_filters(const filters& f) {
 }
 
 bool matches(const filters& f, const event& e) {
-  if (!matches_exactly(f, "type", e.type) || !matches_exactly(f, "scope", "local") || !matches_action(f, e)) return false;
+  if (!matches_exactly(f, "type", e.type) || !matches_exactly(f, "scope", "local") || !matches_action(f, e))
+    return false;
   if (!matches_labels(f, "label", e.attributes)) return false;
   for (const char* type : {"container", "volume", "network", "plugin", "node", "service", "secret", "config", "daemon"})
     if (!matches_object(f, e, type)) return false;

@@ -22,7 +22,8 @@ using simdjson::dom::element_type;
 /// One key's values in either form.
 bool read_values(json_element e, std::set<std::string>& out) {
   switch (e.type()) {
-  case element_type::NULL_VALUE: return true;
+  case element_type::NULL_VALUE:
+    return true;
   case element_type::ARRAY:
     for (json_element item : simdjson::dom::array(e)) {
       std::string_view s;
@@ -37,7 +38,8 @@ bool read_values(json_element e, std::set<std::string>& out) {
       if (on) out.emplace(member.key);
     }
     return true;
-  default: return false;
+  default:
+    return false;
   }
 }
 

@@ -13,8 +13,9 @@
 namespace gantry::api {
 
 /// Limits on what a client may filter by. [400]
-inline constexpr std::size_t filter_values_max = 1024;      ///< over all keys
-inline constexpr std::size_t filter_pattern_bytes_max = 512; ///< of one regular expression; a longer one matches nothing
+inline constexpr std::size_t filter_values_max = 1024; ///< over all keys
+inline constexpr std::size_t filter_pattern_bytes_max =
+    512; ///< of one regular expression; a longer one matches nothing
 
 /// {"k":{"v":true}} or {"k":["v"]}; "" gives none. A value marked false is left out. Errors: `invalid filter`.
 result<filters> parse_filters(std::string_view json);
@@ -41,9 +42,9 @@ result<bool> filter_flag(const filters& f, const std::string& key, bool absent);
 [[nodiscard]] bool matches_labels(const filters& f, const std::string& key, const string_map& labels);
 /// Prune: `label` as above, and not all of `label!`.
 [[nodiscard]] bool matches_prune_labels(const filters& f, const string_map& labels);
-/// Prune's and the list's `until` as a point in time: a Go duration before `now`, RFC 3339 and its shorter forms, or unix
-/// seconds. Nothing when not given. Errors: `more than one until filter specified`, `failed to parse value as time or
-/// duration: "X"`.
+/// Prune's and the list's `until` as a point in time: a Go duration before `now`, RFC 3339 and its shorter forms, or
+/// unix seconds. Nothing when not given. Errors: `more than one until filter specified`, `failed to parse value as time
+/// or duration: "X"`.
 result<std::optional<unix_nanos>> filter_until(const filters& f, unix_nanos now);
 
 /// The values of one key as unanchored regular expressions, tried after an exact match; compiled once. A value that is

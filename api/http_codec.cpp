@@ -90,8 +90,7 @@ void complete_head(collector& parser) {
   head.has_body = head.chunked || head.content_length.value_or(0) != 0;
   // HTTP/1.0 persistence is an extension of its own; such a connection serves one request.
   head.keep_alive = head.http_minor == 1 && parser.keep_alive();
-  head.expect_continue =
-      head.http_minor == 1 && head.has_body && lower_case(head.header("expect")) == "100-continue";
+  head.expect_continue = head.http_minor == 1 && head.has_body && lower_case(head.header("expect")) == "100-continue";
 }
 
 } // namespace

@@ -7,16 +7,26 @@ namespace gantry::api {
 
 unsigned http_status(errc code) noexcept {
   switch (code) {
-  case errc::ok: return 200;
-  case errc::invalid_parameter: return 400;
-  case errc::unauthorized: return 401;
-  case errc::forbidden: return 403;
-  case errc::not_found: return 404;
-  case errc::conflict: return 409;
-  case errc::not_modified: return 304;
-  case errc::unavailable: return 503;
-  case errc::not_implemented: return 501;
-  case errc::internal: return 500;
+  case errc::ok:
+    return 200;
+  case errc::invalid_parameter:
+    return 400;
+  case errc::unauthorized:
+    return 401;
+  case errc::forbidden:
+    return 403;
+  case errc::not_found:
+    return 404;
+  case errc::conflict:
+    return 409;
+  case errc::not_modified:
+    return 304;
+  case errc::unavailable:
+    return 503;
+  case errc::not_implemented:
+    return 501;
+  case errc::internal:
+    return 500;
   }
   return 500;
 }

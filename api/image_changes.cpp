@@ -49,7 +49,8 @@ class changer {
 public:
   explicit changer(container_config& config)
       : config_(config), expander_([this](std::string_view name) { return variable(name); }) {
-    for (std::size_t i = 0; i < config.env.size(); ++i) env_index_[config.env[i].substr(0, config.env[i].find('='))] = i;
+    for (std::size_t i = 0; i < config.env.size(); ++i)
+      env_index_[config.env[i].substr(0, config.env[i].find('='))] = i;
     ports_.insert(config.exposed_ports.begin(), config.exposed_ports.end());
     volumes_.insert(config.volumes.begin(), config.volumes.end());
   }
@@ -304,10 +305,10 @@ private:
 };
 
 const changer::instruction changer::instructions[11] = {
-    {"CMD", &changer::cmd},           {"ENTRYPOINT", &changer::entrypoint}, {"ENV", &changer::env},
-    {"EXPOSE", &changer::expose},     {"HEALTHCHECK", &changer::healthcheck}, {"LABEL", &changer::label},
-    {"ONBUILD", &changer::on_build},  {"STOPSIGNAL", &changer::stop_signal},  {"USER", &changer::user},
-    {"VOLUME", &changer::volume},     {"WORKDIR", &changer::workdir},
+    {"CMD", &changer::cmd},          {"ENTRYPOINT", &changer::entrypoint},   {"ENV", &changer::env},
+    {"EXPOSE", &changer::expose},    {"HEALTHCHECK", &changer::healthcheck}, {"LABEL", &changer::label},
+    {"ONBUILD", &changer::on_build}, {"STOPSIGNAL", &changer::stop_signal},  {"USER", &changer::user},
+    {"VOLUME", &changer::volume},    {"WORKDIR", &changer::workdir},
 };
 
 } // namespace

@@ -60,11 +60,16 @@ simdjson::error_code parse_into(simdjson::dom::parser& parser, std::string_view 
 /// Go's words where a client could tell the difference, else the parser's.
 error explain(simdjson::error_code code, std::string_view text) {
   switch (code) {
-  case simdjson::EMPTY: return invalid_json("got EOF while reading request body");
-  case simdjson::DEPTH_ERROR: return invalid_json("nesting is deeper than " + std::to_string(json_depth_max) + " levels");
-  case simdjson::UTF8_ERROR: return invalid_json("text is not valid UTF-8");
-  case simdjson::NUMBER_ERROR: return invalid_json("number is malformed or out of range");
-  default: break;
+  case simdjson::EMPTY:
+    return invalid_json("got EOF while reading request body");
+  case simdjson::DEPTH_ERROR:
+    return invalid_json("nesting is deeper than " + std::to_string(json_depth_max) + " levels");
+  case simdjson::UTF8_ERROR:
+    return invalid_json("text is not valid UTF-8");
+  case simdjson::NUMBER_ERROR:
+    return invalid_json("number is malformed or out of range");
+  default:
+    break;
   }
   auto end = end_of_first_value(text);
   if (end == std::string_view::npos || code == simdjson::UNCLOSED_STRING) return invalid_json("unexpected EOF");
@@ -91,14 +96,20 @@ result<json_document> json_document::parse(std::string_view text) {
 
 std::string json_kind(json_element e) {
   switch (e.type()) {
-  case element_type::ARRAY: return "array";
-  case element_type::OBJECT: return "object";
-  case element_type::STRING: return "string";
-  case element_type::BOOL: return "bool";
-  case element_type::NULL_VALUE: return "null";
+  case element_type::ARRAY:
+    return "array";
+  case element_type::OBJECT:
+    return "object";
+  case element_type::STRING:
+    return "string";
+  case element_type::BOOL:
+    return "bool";
+  case element_type::NULL_VALUE:
+    return "null";
   case element_type::INT64:
   case element_type::UINT64:
-  case element_type::DOUBLE: return "number " + simdjson::minify(e);
+  case element_type::DOUBLE:
+    return "number " + simdjson::minify(e);
   }
   return "value";
 }
@@ -112,7 +123,8 @@ result<string_list> read_strings(json_element e, std::string_view what) {
     if (is_null(item)) {
       out.emplace_back();
     } else if (item.get(s)) {
-      return invalid_json("json: cannot unmarshal " + json_kind(item) + " into " + std::string(what) + " of type string");
+      return invalid_json("json: cannot unmarshal " + json_kind(item) + " into " + std::string(what) +
+                          " of type string");
     } else {
       out.emplace_back(s);
     }

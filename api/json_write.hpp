@@ -13,8 +13,8 @@
 
 namespace gantry::api {
 
-/// The value as text. Boost.JSON escapes only what JSON demands, so `<`, `>` and `&` stay. Bytes that are no UTF-8 (names
-/// and messages quote what clients sent) become U+FFFD, as in Go.
+/// The value as text. Boost.JSON escapes only what JSON demands, so `<`, `>` and `&` stay. Bytes that are no UTF-8
+/// (names and messages quote what clients sent) become U+FFFD, as in Go.
 std::string json_text(const boost::json::value& v);
 /// The same and a newline.
 std::string json_line(const boost::json::value& v);

@@ -21,7 +21,9 @@ struct request_view {
   const request_head& head;
   std::string_view body;
 
-  [[nodiscard]] const std::string& path_argument(const std::string& name) const { return where.path_arguments.at(name); }
+  [[nodiscard]] const std::string& path_argument(const std::string& name) const {
+    return where.path_arguments.at(name);
+  }
   /// Behaviours 12: anything but "", 0, no, false, none is true.
   [[nodiscard]] bool flag(std::string_view key) const;
   [[nodiscard]] bool flag_or(std::string_view key, bool absent) const;

@@ -177,7 +177,8 @@ bool match(std::string_view pattern, std::string_view path, std::map<std::string
 
 error absent(const route_row& row) {
   switch (row.why) {
-  case absence::none: break;
+  case absence::none:
+    break;
   case absence::missing:
     return {errc::not_implemented, 0, std::string(row.what) + " is not implemented yet in this version of Gantry"};
   case absence::experimental:
@@ -188,7 +189,8 @@ error absent(const route_row& row) {
     return {errc::unavailable, 0,
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node "
             "to swarm and try again."};
-  case absence::swarm_leave: return {errc::unavailable, 0, "This node is not part of a swarm"};
+  case absence::swarm_leave:
+    return {errc::unavailable, 0, "This node is not part of a swarm"};
   }
   return {errc::internal, 0, "route without a parser"};
 }

@@ -33,10 +33,8 @@ json::object gantry_component(const engine_facts& f) {
 }
 
 json::object registry_config(const engine_facts& f) {
-  json::object hub{{"Name", "docker.io"},
-                   {"Mirrors", json_array(f.registry_mirrors)},
-                   {"Secure", true},
-                   {"Official", true}};
+  json::object hub{
+      {"Name", "docker.io"}, {"Mirrors", json_array(f.registry_mirrors)}, {"Secure", true}, {"Official", true}};
   return {{"InsecureRegistryCIDRs", json_array(f.insecure_registry_cidrs)},
           {"IndexConfigs", json::object{{"docker.io", hub}}},
           {"Mirrors", json_array(f.registry_mirrors)}};
@@ -44,7 +42,7 @@ json::object registry_config(const engine_facts& f) {
 
 /// An engine outside any swarm says so (behaviours 295).
 json::object no_swarm() {
-  return {{"NodeID", ""}, {"NodeAddr", ""}, {"LocalNodeState", "inactive"}, {"ControlAvailable", false},
+  return {{"NodeID", ""}, {"NodeAddr", ""},           {"LocalNodeState", "inactive"}, {"ControlAvailable", false},
           {"Error", ""},  {"RemoteManagers", nullptr}};
 }
 
@@ -163,8 +161,7 @@ std::string render_info(const engine_facts& facts, const engine_counts& counts, 
   json::object out{{"ID", facts.id}};
   add_counts(out, counts);
   out["Driver"] = "overlay2";
-  out["DriverStatus"] =
-      json::array{json::array{"Supports d_type", "true"}, json::array{"Reactor", facts.reactor}};
+  out["DriverStatus"] = json::array{json::array{"Supports d_type", "true"}, json::array{"Reactor", facts.reactor}};
   add_host(out, facts);
   add_abilities(out, facts, version);
   add_runtimes(out, facts, version);

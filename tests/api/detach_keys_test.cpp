@@ -42,10 +42,16 @@ TEST_CASE("a complete match is swallowed, a broken one is passed on", "[api][det
     std::string keys, input, pass;
     bool detached;
   };
-  for (const auto& [keys, input, pass, detached] :
-       {row{"pq", "hello", "hello", false}, {"pq", "hepqllo", "he", true}, {"pq", "pxpq", "px", true}, {"pq", "pppq", "pp", true},
-        {"pq", "ppp", "pp", false}, {"aab", "aaab", "a", true}, {"abab", "ababab", "", true}, {"abac", "ababac", "ab", true}, {"x", "x", "", true},
-        {"", "pq", "pq", false}}) {
+  for (const auto& [keys, input, pass, detached] : {row{"pq", "hello", "hello", false},
+                                                    {"pq", "hepqllo", "he", true},
+                                                    {"pq", "pxpq", "px", true},
+                                                    {"pq", "pppq", "pp", true},
+                                                    {"pq", "ppp", "pp", false},
+                                                    {"aab", "aaab", "a", true},
+                                                    {"abab", "ababab", "", true},
+                                                    {"abac", "ababac", "ab", true},
+                                                    {"x", "x", "", true},
+                                                    {"", "pq", "pq", false}}) {
     INFO(keys << " " << input);
     for (std::size_t i = 0; i <= input.size(); ++i) {
       auto cut = scan(keys, {input.substr(0, i), input.substr(i)});

@@ -27,8 +27,8 @@ TEST_CASE("both forms of filters mean the same", "[api][filters]") {
 }
 
 TEST_CASE("filters that cannot be read are refused", "[api][filters]") {
-  for (const char* bad : {"x", "[]", "\"a\"", "{\"a\":1}", "{\"a\":\"b\"}", "{\"a\":[1]}", "{\"a\":{\"b\":1}}", "{\"a\":[\"b\"]",
-                          "{\"a\":[\"b\"]} x"}) {
+  for (const char* bad : {"x", "[]", "\"a\"", "{\"a\":1}", "{\"a\":\"b\"}", "{\"a\":[1]}", "{\"a\":{\"b\":1}}",
+                          "{\"a\":[\"b\"]", "{\"a\":[\"b\"]} x"}) {
     INFO(bad);
     auto f = parse_filters(bad);
     REQUIRE(f.has_error());
@@ -47,9 +47,11 @@ TEST_CASE("filter values have a limit", "[api][filters]") {
 }
 
 TEST_CASE("keys and flags are checked with Docker's texts", "[api][filters]") {
-  auto f = parsed(R"({"label":["x"],"odd":["y"],"dangling":["maybe","true"],"both":["1","false"],"on":["1"],"off":["false"],"none":[]})");
+  auto f = parsed(
+      R"({"label":["x"],"odd":["y"],"dangling":["maybe","true"],"both":["1","false"],"on":["1"],"off":["false"],"none":[]})");
   CHECK(check_filter_keys(f, {"label", "odd", "dangling", "both", "on", "off", "none"}).has_value());
-  CHECK(check_filter_keys(f, {"label", "dangling", "both", "on", "off", "none"}).error().message == "invalid filter 'odd'");
+  CHECK(check_filter_keys(f, {"label", "dangling", "both", "on", "off", "none"}).error().message ==
+        "invalid filter 'odd'");
   CHECK(filter_flag(f, "absent", true).value() == true);
   CHECK(filter_flag(f, "on", false).value() == true);
   CHECK(filter_flag(f, "off", true).value() == false);
@@ -92,7 +94,8 @@ TEST_CASE("names are unanchored expressions, tried after an exact match", "[api]
   CHECK(pattern_filter(filters{}, "name").matches("anything"));
   CHECK(fits("a|b", "xb"));
   CHECK(fits(std::string(filter_pattern_bytes_max, 'a'), std::string(filter_pattern_bytes_max + 1, 'a').c_str()));
-  CHECK_FALSE(fits(std::string(filter_pattern_bytes_max + 1, 'a'), std::string(filter_pattern_bytes_max + 2, 'a').c_str()));
+  CHECK_FALSE(
+      fits(std::string(filter_pattern_bytes_max + 1, 'a'), std::string(filter_pattern_bytes_max + 2, 'a').c_str()));
   // A pattern that backtracks without end gives up.
   CHECK_FALSE(fits("(a*)*(a*)*(a*)*b", std::string(300, 'a').c_str()));
   CHECK_FALSE(fits("(a+)+$", (std::string(300, 'a') + "!").c_str()));

@@ -78,8 +78,9 @@ unsigned status_of(std::string_view text) {
 } // namespace
 
 TEST_CASE("a request is taken apart", "[api][http]") {
-  auto r = only("POST /v1.43/containers/a%2Fb/start?x=1&y=a+b%26&x=2&flag&=e HTTP/1.1\r\nHost: d\r\nContent-Type: a/b\r\n"
-                "X-Two: 1\r\nx-two: 2\r\nContent-Length: 5\r\n\r\nhello");
+  auto r =
+      only("POST /v1.43/containers/a%2Fb/start?x=1&y=a+b%26&x=2&flag&=e HTTP/1.1\r\nHost: d\r\nContent-Type: a/b\r\n"
+           "X-Two: 1\r\nx-two: 2\r\nContent-Length: 5\r\n\r\nhello");
   CHECK(r.head.method == "POST");
   CHECK(r.head.path == "/containers/a/b/start");
   CHECK(r.head.version_text == "1.43");
@@ -113,7 +114,8 @@ TEST_CASE("targets come in several forms", "[api][http]") {
 }
 
 TEST_CASE("bodies come with a length or in chunks", "[api][http]") {
-  auto r = only("PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwiki\r\n6;ext=\"1\"\r\npedia \r\n0\r\nTrailer: x\r\n\r\n");
+  auto r = only("PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwiki\r\n6;ext=\"1\"\r\npedia "
+                "\r\n0\r\nTrailer: x\r\n\r\n");
   CHECK(r.body == "wikipedia ");
   CHECK(r.head.chunked);
   CHECK_FALSE(r.head.content_length);
@@ -148,12 +150,12 @@ TEST_CASE("connections persist unless someone says otherwise", "[api][http]") {
 }
 
 TEST_CASE("a stream means the same however it is cut", "[api][http]") {
-  const std::string stream =
-      "GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n"
-      "\r\nPOST /v1.51/a?b=c HTTP/1.1\r\nContent-Length: 11\r\n\r\nhello world"
-      "POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n1a;x=y\r\nabcdefghijklmnopqrstuvwxyz\r\n000\r\nT: 1\r\n\r\n"
-      "DELETE /d HTTP/1.0\r\n\r\n"
-      "HEAD /e HTTP/1.1\r\nConnection: close\r\n\r\n";
+  const std::string stream = "GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n"
+                             "\r\nPOST /v1.51/a?b=c HTTP/1.1\r\nContent-Length: 11\r\n\r\nhello world"
+                             "POST /c HTTP/1.1\r\nTransfer-Encoding: "
+                             "chunked\r\n\r\n5\r\nabcde\r\n1a;x=y\r\nabcdefghijklmnopqrstuvwxyz\r\n000\r\nT: 1\r\n\r\n"
+                             "DELETE /d HTTP/1.0\r\n\r\n"
+                             "HEAD /e HTTP/1.1\r\nConnection: close\r\n\r\n";
   auto whole = feed({stream});
   REQUIRE(whole.status == 0);
   REQUIRE(whole.requests.size() == 5);
@@ -200,8 +202,9 @@ TEST_CASE("requests that could be read two ways are refused", "[api][http]") {
 }
 
 TEST_CASE("what is no HTTP/1 is refused", "[api][http]") {
-  for (const char* bad : {"GET / HTTP/2.0\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET /\r\n\r\n", "G\x01T / HTTP/1.1\r\n\r\n",
-                          "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", "\x16\x03\x01\x02\r\n\r\n"}) {
+  for (const char* bad :
+       {"GET / HTTP/2.0\r\n\r\n", "GET / HTTP/0.9\r\n\r\n", "GET /\r\n\r\n", "G\x01T / HTTP/1.1\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", "\x16\x03\x01\x02\r\n\r\n"}) {
     INFO(bad);
     CHECK(status_of(bad) == 400);
   }
@@ -214,8 +217,9 @@ TEST_CASE("replies carry the common headers", "[api][http]") {
   server_identity who;
   auto text = serialize({200, "application/json", "{}\n", {{"X-A", "b\r\nEvil: 1"}}}, who, true, false);
   CHECK(text.substr(0, 17) == "HTTP/1.1 200 OK\r\n");
-  for (const char* line : {"Server: Docker/28.5.2 (linux)\r\n", "Api-Version: 1.51\r\n", "Ostype: linux\r\n", "Docker-Experimental: false\r\n",
-                           "Content-Type: application/json\r\n", "Content-Length: 3\r\n", "X-A: b  Evil: 1\r\n"}) {
+  for (const char* line : {"Server: Docker/28.5.2 (linux)\r\n", "Api-Version: 1.51\r\n", "Ostype: linux\r\n",
+                           "Docker-Experimental: false\r\n", "Content-Type: application/json\r\n",
+                           "Content-Length: 3\r\n", "X-A: b  Evil: 1\r\n"}) {
     INFO(line);
     CHECK(text.find(line) != std::string::npos);
   }

@@ -63,9 +63,9 @@ TEST_CASE("ENV has two forms, quotes, escapes and variables", "[api][changes]") 
 }
 
 TEST_CASE("the other instructions", "[api][changes]") {
-  auto c = changed({"LABEL a=1 \"b c\"=\"d e\"", "LABEL f some value", "EXPOSE 80 53/udp 8000-8002/tcp 80/tcp", "USER me:us",
-                    "VOLUME [\"/a b\"]", "VOLUME /v1 /v2 /v1", "WORKDIR /srv", "WORKDIR app/../data", "STOPSIGNAL SIGINT",
-                    "ONBUILD RUN make", "ONBUILD COPY . /x"});
+  auto c = changed({"LABEL a=1 \"b c\"=\"d e\"", "LABEL f some value", "EXPOSE 80 53/udp 8000-8002/tcp 80/tcp",
+                    "USER me:us", "VOLUME [\"/a b\"]", "VOLUME /v1 /v2 /v1", "WORKDIR /srv", "WORKDIR app/../data",
+                    "STOPSIGNAL SIGINT", "ONBUILD RUN make", "ONBUILD COPY . /x"});
   CHECK(c.labels == string_map{{"a", "1"}, {"b c", "d e"}, {"f", "some value"}});
   CHECK(c.exposed_ports == string_list{"53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp"});
   CHECK(c.user == "me:us");
@@ -85,14 +85,18 @@ TEST_CASE("the other instructions", "[api][changes]") {
 }
 
 TEST_CASE("HEALTHCHECK has options", "[api][changes]") {
-  auto h = *changed({"HEALTHCHECK --interval=5m --timeout=3s --start-period=1s --start-interval=2ms --retries=4 CMD curl -f x || exit 1"}).healthcheck;
+  auto h = *changed({"HEALTHCHECK --interval=5m --timeout=3s --start-period=1s --start-interval=2ms --retries=4 CMD "
+                     "curl -f x || exit 1"})
+                .healthcheck;
   CHECK(h.test == string_list{"CMD-SHELL", "curl -f x || exit 1"});
   CHECK((h.interval_ns == 300'000'000'000 && h.timeout_ns == 3'000'000'000 && h.start_period_ns == 1'000'000'000));
   CHECK((h.start_interval_ns == 2'000'000 && h.retries == 4));
   CHECK(changed({"healthcheck cmd [\"a\",\"b\"]"}).healthcheck->test == string_list{"CMD", "a", "b"});
   CHECK(changed({"HEALTHCHECK NONE"}).healthcheck->test == string_list{"NONE"});
-  for (const char* bad : {"HEALTHCHECK", "HEALTHCHECK CMD", "HEALTHCHECK CMD []", "HEALTHCHECK NONE x", "HEALTHCHECK RUN x", "HEALTHCHECK --odd=1 CMD x",
-                          "HEALTHCHECK --interval=x CMD y", "HEALTHCHECK --interval=1us CMD y", "HEALTHCHECK --retries=-1 CMD y", "HEALTHCHECK --retries=x CMD y"})
+  for (const char* bad :
+       {"HEALTHCHECK", "HEALTHCHECK CMD", "HEALTHCHECK CMD []", "HEALTHCHECK NONE x", "HEALTHCHECK RUN x",
+        "HEALTHCHECK --odd=1 CMD x", "HEALTHCHECK --interval=x CMD y", "HEALTHCHECK --interval=1us CMD y",
+        "HEALTHCHECK --retries=-1 CMD y", "HEALTHCHECK --retries=x CMD y"})
     refused({bad});
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-image_view view(const std::string& id, const string_list& tags, std::int64_t created_s, const string_list& layers = {}) {
+image_view view(const std::string& id, const string_list& tags, std::int64_t created_s,
+                const string_list& layers = {}) {
   image_view v;
   v.id = "sha256:" + id;
   v.repo_tags = tags;
@@ -35,7 +36,8 @@ string_list ids(const list_images& call, const std::vector<image_view>& views) {
 
 json::value parsed(const std::string& text) { return json::parse(text); }
 
-const char* oci_config = R"({"created":"2024-01-02T03:04:05.6Z","author":"me","architecture":"arm64","variant":"v8","os":"linux",
+const char* oci_config =
+    R"({"created":"2024-01-02T03:04:05.6Z","author":"me","architecture":"arm64","variant":"v8","os":"linux",
   "config":{"User":"1:2","ExposedPorts":{"80/tcp":{}},"Env":["A=b"],"Entrypoint":["/e"],"Cmd":null,"Volumes":{"/v":{}},
   "WorkingDir":"/w","Labels":{"k":"v"},"StopSignal":"SIGINT","Healthcheck":{"Test":["CMD","x"],"Interval":5},"Memory":0,"Odd":[{}]},
   "rootfs":{"type":"layers","diff_ids":["sha256:a","sha256:b"]},
@@ -64,8 +66,9 @@ TEST_CASE("an image's configuration is read", "[api][image]") {
 }
 
 TEST_CASE("a hostile configuration is refused", "[api][image]") {
-  for (const char* bad : {"", "[]", "{\"os\":1}", "{\"config\":[]}", "{\"config\":{\"Env\":{}}}", "{\"rootfs\":{\"diff_ids\":[1]}}",
-                          "{\"rootfs\":{\"type\":\"odd\"}}", "{\"history\":{}}", "{\"history\":[1]}", "{\"os\":\"linux\""}) {
+  for (const char* bad :
+       {"", "[]", "{\"os\":1}", "{\"config\":[]}", "{\"config\":{\"Env\":{}}}", "{\"rootfs\":{\"diff_ids\":[1]}}",
+        "{\"rootfs\":{\"type\":\"odd\"}}", "{\"history\":{}}", "{\"history\":[1]}", "{\"os\":\"linux\""}) {
     INFO(bad);
     auto c = parse_image_config(bad);
     REQUIRE(c.has_error());
@@ -126,7 +129,8 @@ TEST_CASE("untagged parents are shown only with all", "[api][image]") {
 }
 
 TEST_CASE("shared size counts layers that several images have", "[api][image]") {
-  std::vector<image_view> views{view("a", {"a:1"}, 1, {"l1", "l2"}), view("b", {"b:1"}, 2, {"l1", "l3"}), view("c", {"c:1"}, 3, {"l2"})};
+  std::vector<image_view> views{view("a", {"a:1"}, 1, {"l1", "l2"}), view("b", {"b:1"}, 2, {"l1", "l3"}),
+                                view("c", {"c:1"}, 3, {"l2"})};
   list_images call;
   CHECK(filter_images(call, views, 0)->at(0).shared_size == -1);
   call.shared_size = true;
@@ -138,9 +142,9 @@ TEST_CASE("shared size counts layers that several images have", "[api][image]") 
 
 TEST_CASE("the list's members follow the version", "[api][image]") {
   std::vector<image_view> views{view("a", {}, 5)};
-  CHECK(render_image_list(views, api_version_max) ==
-        "[{\"Containers\":3,\"Created\":5,\"Id\":\"sha256:a\",\"Labels\":{},\"ParentId\":\"\",\"RepoDigests\":[],\"RepoTags\":[],"
-        "\"SharedSize\":-1,\"Size\":0}]\n");
+  CHECK(render_image_list(views, api_version_max) == "[{\"Containers\":3,\"Created\":5,\"Id\":\"sha256:a\",\"Labels\":{"
+                                                     "},\"ParentId\":\"\",\"RepoDigests\":[],\"RepoTags\":[],"
+                                                     "\"SharedSize\":-1,\"Size\":0}]\n");
   auto old = parsed(render_image_list(views, {1, 42})).at(0);
   CHECK(old.at("RepoTags").at(0) == "<none>:<none>");
   CHECK(old.at("RepoDigests").at(0) == "<none>@<none>");
@@ -155,9 +159,15 @@ TEST_CASE("inspect shows Config as each version had it", "[api][image]") {
   v.config.config.cmd = string_list{"/bin/sh"};
   v.config.config.stop_signal = "SIGQUIT";
   v.lower_dirs = {"/top", "/mid", "/low"};
-  auto config = [&](api_version version) { return json::serialize(parsed(render_image_inspect(v, version)).at("Config")); };
-  CHECK(config({1, 49}) == R"({"AttachStderr":false,"AttachStdin":false,"AttachStdout":false,"Cmd":["/bin/sh"],"Domainname":"","Entrypoint":null,"Env":null,"Hostname":"","Image":"","Labels":null,"OnBuild":null,"OpenStdin":false,"StdinOnce":false,"StopSignal":"SIGQUIT","Tty":false,"User":"","Volumes":null,"WorkingDir":""})");
-  CHECK(config({1, 50}) == R"({"Cmd":["/bin/sh"],"Entrypoint":null,"Env":null,"Labels":null,"OnBuild":null,"StopSignal":"SIGQUIT","User":"","Volumes":null,"WorkingDir":""})");
+  auto config = [&](api_version version) {
+    return json::serialize(parsed(render_image_inspect(v, version)).at("Config"));
+  };
+  CHECK(
+      config({1, 49}) ==
+      R"({"AttachStderr":false,"AttachStdin":false,"AttachStdout":false,"Cmd":["/bin/sh"],"Domainname":"","Entrypoint":null,"Env":null,"Hostname":"","Image":"","Labels":null,"OnBuild":null,"OpenStdin":false,"StdinOnce":false,"StopSignal":"SIGQUIT","Tty":false,"User":"","Volumes":null,"WorkingDir":""})");
+  CHECK(
+      config({1, 50}) ==
+      R"({"Cmd":["/bin/sh"],"Entrypoint":null,"Env":null,"Labels":null,"OnBuild":null,"StopSignal":"SIGQUIT","User":"","Volumes":null,"WorkingDir":""})");
   auto now = parsed(render_image_inspect(v, api_version_max)).as_object();
   CHECK(now.at("RepoDigests").is_array());
   CHECK(now.at("GraphDriver").at("Data").at("LowerDir") == "/mid:/low");
@@ -191,7 +201,8 @@ TEST_CASE("what was removed", "[api][image]") {
   CHECK(render_image_removed({"a:1"}, {"sha256:x", "sha256:y"}) ==
         "[{\"Untagged\":\"a:1\"},{\"Deleted\":\"sha256:x\"},{\"Deleted\":\"sha256:y\"}]\n");
   CHECK(render_images_pruned({}, {}, 0) == "{\"ImagesDeleted\":null,\"SpaceReclaimed\":0}\n");
-  CHECK(render_images_pruned({}, {"sha256:x"}, 5) == "{\"ImagesDeleted\":[{\"Deleted\":\"sha256:x\"}],\"SpaceReclaimed\":5}\n");
+  CHECK(render_images_pruned({}, {"sha256:x"}, 5) ==
+        "{\"ImagesDeleted\":[{\"Deleted\":\"sha256:x\"}],\"SpaceReclaimed\":5}\n");
 }
 
 TEST_CASE("patterns match as Go's path.Match", "[api][glob]") {
@@ -200,13 +211,35 @@ TEST_CASE("patterns match as Go's path.Match", "[api][glob]") {
     const char* text;
     bool match;
   };
-  for (auto [pattern, text, match] :
-       {row{"abc", "abc", true}, {"*", "abc", true}, {"*c", "abc", true}, {"a*", "a", true}, {"a*", "abc", true}, {"a*", "ab/c", false},
-        {"a*/b", "abc/b", true}, {"a*/b", "a/c/b", false}, {"a*b*c*d*e*/f", "axbxcxdxe/f", true}, {"a*b?c*x", "abxbbxdbxebxczzx", true},
-        {"a*b?c*x", "abxbbxdbxebxczzy", false}, {"ab[c]", "abc", true}, {"ab[b-d]", "abc", true}, {"ab[e-g]", "abc", false},
-        {"ab[^c]", "abc", false}, {"ab[^e-g]", "abc", true}, {"a\\*b", "a*b", true}, {"a\\*b", "ab", false}, {"a?b", "a/b", false},
-        {"[a-b-c]", "a", false}, {"[", "a", false}, {"[^", "a", false}, {"a[", "a", false}, {"*x", "xxx", true}, {"", "", true}, {"", "a", false},
-        {"[\\]a]", "]", true}, {"[\\-]", "-", true}, {"[x\\-]", "x", true}}) {
+  for (auto [pattern, text, match] : {row{"abc", "abc", true},
+                                      {"*", "abc", true},
+                                      {"*c", "abc", true},
+                                      {"a*", "a", true},
+                                      {"a*", "abc", true},
+                                      {"a*", "ab/c", false},
+                                      {"a*/b", "abc/b", true},
+                                      {"a*/b", "a/c/b", false},
+                                      {"a*b*c*d*e*/f", "axbxcxdxe/f", true},
+                                      {"a*b?c*x", "abxbbxdbxebxczzx", true},
+                                      {"a*b?c*x", "abxbbxdbxebxczzy", false},
+                                      {"ab[c]", "abc", true},
+                                      {"ab[b-d]", "abc", true},
+                                      {"ab[e-g]", "abc", false},
+                                      {"ab[^c]", "abc", false},
+                                      {"ab[^e-g]", "abc", true},
+                                      {"a\\*b", "a*b", true},
+                                      {"a\\*b", "ab", false},
+                                      {"a?b", "a/b", false},
+                                      {"[a-b-c]", "a", false},
+                                      {"[", "a", false},
+                                      {"[^", "a", false},
+                                      {"a[", "a", false},
+                                      {"*x", "xxx", true},
+                                      {"", "", true},
+                                      {"", "a", false},
+                                      {"[\\]a]", "]", true},
+                                      {"[\\-]", "-", true},
+                                      {"[x\\-]", "x", true}}) {
     INFO(pattern << " " << text);
     CHECK(glob_match(pattern, text) == match);
   }

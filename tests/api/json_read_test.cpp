@@ -32,7 +32,8 @@ TEST_CASE("broken JSON is refused with Docker's words", "[api][json_read]") {
     INFO(bad);
     CHECK(message_of(bad).substr(0, 14) == "invalid JSON: ");
   }
-  for (const char* good : {"{}", " {} \n", "null", "1", "\"x\"", "{\"a\":{\"b\":[1,2,{\"c\":null}]}}"}) CHECK(message_of(good) == "");
+  for (const char* good : {"{}", " {} \n", "null", "1", "\"x\"", "{\"a\":{\"b\":[1,2,{\"c\":null}]}}"})
+    CHECK(message_of(good) == "");
 }
 
 TEST_CASE("JSON nests to a limit", "[api][json_read]") {
@@ -91,8 +92,15 @@ TEST_CASE("the first mismatch is kept, with its path", "[api][json_read]") {
   std::uint16_t u = 0;
   std::string s;
   string_list l;
-  check([&](json_object& in) { in.object("H", [&](json_object& h) { h.read("M", n); h.read("U", u); }); in.read("N", n); },
-        "string into Go struct field T.H.M of type int64");
+  check(
+      [&](json_object& in) {
+        in.object("H", [&](json_object& h) {
+          h.read("M", n);
+          h.read("U", u);
+        });
+        in.read("N", n);
+      },
+      "string into Go struct field T.H.M of type int64");
   check([&](json_object& in) { in.object("H", [&](json_object& h) { h.read("U", u); }); },
         "number 70000 into Go struct field T.H.U of type uint16");
   check([&](json_object& in) { in.read("N", n); }, "number 1.5 into Go struct field T.N of type int64");
@@ -119,6 +127,7 @@ TEST_CASE("an object with too many members is refused", "[api][json_read]") {
 
 TEST_CASE("what is written is UTF-8 and not escaped for HTML", "[api][json_write]") {
   CHECK(json_line(boost::json::object{{"m", "<a & b>"}}) == "{\"m\":\"<a & b>\"}\n");
-  CHECK(json_line(boost::json::object{{"m", "x\xff\xc3\xa9\xe2\x82"}}) == "{\"m\":\"x\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD\xEF\xBF\xBD\"}\n");
+  CHECK(json_line(boost::json::object{{"m", "x\xff\xc3\xa9\xe2\x82"}}) ==
+        "{\"m\":\"x\xEF\xBF\xBD\xc3\xa9\xEF\xBF\xBD\xEF\xBF\xBD\"}\n");
   CHECK(valid_utf8("\xc3\xa9") == "\xc3\xa9");
 }

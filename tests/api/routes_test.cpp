@@ -54,9 +54,19 @@ const std::string filter_a = "filters=%7B%22label%22%3A%5B%22a%22%5D%7D";
 } // namespace
 
 TEST_CASE("unknown paths and methods are not found", "[api][routes]") {
-  for (auto [method, target] : {std::pair{"GET", "/"}, {"GET", "/nope"}, {"PUT", "/info"}, {"POST", "/version"}, {"GET", "/v1.51"},
-                                {"GET", "/v1.51/nope"}, {"GET", "/containers"}, {"GET", "/containers//json"}, {"BREW", "/info"},
-                                {"GET", "/containers/x/start"}, {"GET", "/images//json"}, {"HEAD", "/info"}, {"GET", "/v9.9/nope"}}) {
+  for (auto [method, target] : {std::pair{"GET", "/"},
+                                {"GET", "/nope"},
+                                {"PUT", "/info"},
+                                {"POST", "/version"},
+                                {"GET", "/v1.51"},
+                                {"GET", "/v1.51/nope"},
+                                {"GET", "/containers"},
+                                {"GET", "/containers//json"},
+                                {"BREW", "/info"},
+                                {"GET", "/containers/x/start"},
+                                {"GET", "/images//json"},
+                                {"HEAD", "/info"},
+                                {"GET", "/v9.9/nope"}}) {
     CHECK(fails(method, target) == error{errc::not_found, 0, "page not found"});
   }
 }
@@ -66,8 +76,8 @@ TEST_CASE("versions are negotiated with Docker's words", "[api][routes]") {
   CHECK((version("/info")->version == api_version{1, 51}));
   CHECK((version("/v1.24/info")->version == api_version{1, 24}));
   CHECK((version("/v1.051/info")->version == api_version{1, 51}));
-  CHECK(version("/v1.23/info").error() ==
-        bad("client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version"));
+  CHECK(version("/v1.23/info").error() == bad("client version 1.23 is too old. Minimum supported API version is 1.24, "
+                                              "please upgrade your client to a newer version"));
   CHECK(version("/v1/info").has_error());
   CHECK(version("/v1.52/info").error() == bad("client version 1.52 is too new. Maximum supported API version is 1.51"));
   CHECK(version("/v99999999999999.0/info").error().message.find("too new") != std::string::npos);
@@ -108,19 +118,23 @@ TEST_CASE("listing containers", "[api][routes]") {
   CHECK((list.all && list.size && list.limit == 5));
   CHECK(list.filter == filters{{"label", {"a"}}});
   CHECK(get<list_containers>("GET", "/containers/json?limit=-1").limit == -1);
-  CHECK(get<list_containers>("GET", "/containers/json?before=x&since=y").filter == filters{{"before", {"x"}}, {"since", {"y"}}});
+  CHECK(get<list_containers>("GET", "/containers/json?before=x&since=y").filter ==
+        filters{{"before", {"x"}}, {"since", {"y"}}});
   CHECK(fails("GET", "/containers/json?limit=x") == bad("strconv.Atoi: parsing \"x\": invalid syntax"));
-  CHECK(fails("GET", "/containers/json?limit=9999999999999999999") == bad("strconv.Atoi: parsing \"9999999999999999999\": value out of range"));
+  CHECK(fails("GET", "/containers/json?limit=9999999999999999999") ==
+        bad("strconv.Atoi: parsing \"9999999999999999999\": value out of range"));
   CHECK(fails("GET", "/containers/json?filters={\"dangling\":[\"1\"]}") == bad("invalid filter 'dangling'"));
 }
 
 TEST_CASE("creating a container wants JSON", "[api][routes]") {
   const std::map<std::string, std::string> json{{"content-type", "application/json; charset=utf-8"}};
-  auto made = get<create_container>("POST", "/containers/create?name=web&platform=linux/amd64", R"({"Image":"busybox","Cmd":"true"})", json);
+  auto made = get<create_container>("POST", "/containers/create?name=web&platform=linux/amd64",
+                                    R"({"Image":"busybox","Cmd":"true"})", json);
   CHECK(made.request.name == "web");
   CHECK(made.request.platform == "linux/amd64");
   CHECK(made.request.config.image == "busybox");
-  CHECK(get<create_container>("POST", "/v1.40/containers/create?platform=x", R"({"Image":"b"})", json).request.platform.empty());
+  CHECK(get<create_container>("POST", "/v1.40/containers/create?platform=x", R"({"Image":"b"})", json)
+            .request.platform.empty());
   CHECK(fails("POST", "/containers/create", "{}", {{"content-type", "text/plain"}}) ==
         bad("unsupported Content-Type header (text/plain): must be 'application/json'"));
   CHECK(fails("POST", "/containers/create", "{}").message == "malformed Content-Type header (): mime: no media type");
@@ -135,7 +149,8 @@ TEST_CASE("one container's calls", "[api][routes]") {
   CHECK(get<container_top>("GET", "/containers/a/top?ps_args=aux+-w").ps_args == "aux -w");
   CHECK(get<start_container>("POST", "/containers/a/start").id == "a");
   CHECK(get<start_container>("POST", "/containers/a/start", "{}\r\n\r\n1").id == "a");
-  CHECK(fails("POST", "/containers/a/start", "{\"a\":12}").message.substr(0, 33) == "starting container with non-empty");
+  CHECK(fails("POST", "/containers/a/start", "{\"a\":12}").message.substr(0, 33) ==
+        "starting container with non-empty");
   CHECK(fails("POST", "/containers/a/start?checkpoint=x").code == errc::not_implemented);
   auto stop = get<stop_container>("POST", "/containers/a/stop?t=-1&signal=SIGINT");
   CHECK((stop.timeout_s == -1 && stop.signal == "SIGINT"));
@@ -153,7 +168,8 @@ TEST_CASE("one container's calls", "[api][routes]") {
   CHECK((removed.volumes && removed.force && !removed.link));
   CHECK(get<prune_containers>("POST", "/containers/prune?" + filter_a).filter.size() == 1);
   CHECK(fails("POST", "/containers/prune?filters={\"status\":[\"x\"]}") == bad("invalid filter 'status'"));
-  CHECK(fails("POST", "/containers/prune?filters={\"until\":[\"1h\",\"2h\"]}") == bad("more than one until filter specified"));
+  CHECK(fails("POST", "/containers/prune?filters={\"until\":[\"1h\",\"2h\"]}") ==
+        bad("more than one until filter specified"));
 }
 
 TEST_CASE("resizing wants two numbers", "[api][routes]") {
@@ -163,12 +179,14 @@ TEST_CASE("resizing wants two numbers", "[api][routes]") {
   CHECK(fails("POST", "/containers/a/resize?h=40") == bad("invalid resize width \"\": invalid syntax"));
   CHECK(fails("POST", "/containers/a/resize?h=x&w=1") == bad("invalid resize height \"x\": invalid syntax"));
   CHECK(fails("POST", "/containers/a/resize?h=-10&w=1") == bad("invalid resize height \"-10\": value out of range"));
-  CHECK(fails("POST", "/containers/a/resize?h=1&w=4294967296") == bad("invalid resize width \"4294967296\": value out of range"));
+  CHECK(fails("POST", "/containers/a/resize?h=1&w=4294967296") ==
+        bad("invalid resize width \"4294967296\": value out of range"));
   CHECK(fails("POST", "/containers/a/resize?h=%2B1&w=1") == bad("invalid resize height \"+1\": invalid syntax"));
 }
 
 TEST_CASE("logs choose streams, times and a tail", "[api][routes]") {
-  auto logs = get<container_logs>("GET", "/containers/a/logs?stdout=1&follow=1&timestamps=1&details=1&since=1.5&until=2&tail=10");
+  auto logs = get<container_logs>(
+      "GET", "/containers/a/logs?stdout=1&follow=1&timestamps=1&details=1&since=1.5&until=2&tail=10");
   CHECK((logs.want_stdout && !logs.want_stderr && logs.follow && logs.timestamps && logs.details));
   CHECK((logs.since == 1'500'000'000 && logs.until == 2'000'000'000 && logs.tail == 10u));
   for (const char* all : {"", "all", "-1", "x", "1x"})
@@ -180,13 +198,16 @@ TEST_CASE("logs choose streams, times and a tail", "[api][routes]") {
 
 TEST_CASE("attach and wait", "[api][routes]") {
   auto attach = get<attach_container>("POST", "/containers/a/attach?stream=1&stdin=1&stdout=1&detachKeys=ctrl-a,b");
-  CHECK((attach.stream && attach.want_stdin && attach.want_stdout && !attach.want_stderr && !attach.logs && !attach.websocket));
+  CHECK((attach.stream && attach.want_stdin && attach.want_stdout && !attach.want_stderr && !attach.logs &&
+         !attach.websocket));
   CHECK(attach.detach_keys == "ctrl-a,b");
   CHECK(fails("POST", "/containers/a/attach?detachKeys=ctrl-1") == bad("Invalid detach keys (ctrl-1) provided"));
   auto socket = get<attach_container>("GET", "/containers/a/attach/ws?stream=1&stdout=1");
   CHECK((socket.websocket && socket.id == "a" && !socket.want_stdin && socket.want_stdout));
   CHECK(get<attach_container>("GET", "/v1.41/containers/a/attach/ws").want_stdin);
-  auto condition = [](const std::string& query) { return get<wait_container>("POST", "/containers/a/wait" + query).condition; };
+  auto condition = [](const std::string& query) {
+    return get<wait_container>("POST", "/containers/a/wait" + query).condition;
+  };
   CHECK(condition("") == wait_condition::not_running);
   CHECK(condition("?condition=not-running") == wait_condition::not_running);
   CHECK(condition("?condition=next-exit") == wait_condition::next_exit);
@@ -213,8 +234,10 @@ TEST_CASE("image calls", "[api][routes]") {
   CHECK(get<load_images>("POST", "/images/load").quiet);
   CHECK_FALSE(get<load_images>("POST", "/images/load?quiet=0").quiet);
   CHECK(get<load_images>("POST", "/images/load?quiet=1").quiet);
-  auto import = get<import_image>("POST", "/images/create?fromSrc=-&repo=r&tag=t&changes=CMD+a&changes=ENV+b%3Dc&platform=linux/arm64");
-  CHECK((import.repository == "r" && import.tag == "t" && import.message == "Imported from -" && import.platform == "linux/arm64"));
+  auto import = get<import_image>(
+      "POST", "/images/create?fromSrc=-&repo=r&tag=t&changes=CMD+a&changes=ENV+b%3Dc&platform=linux/arm64");
+  CHECK((import.repository == "r" && import.tag == "t" && import.message == "Imported from -" &&
+         import.platform == "linux/arm64"));
   CHECK(import.changes == string_list{"CMD a", "ENV b=c"});
   CHECK(fails("POST", "/images/create?fromImage=alpine") ==
         error{errc::not_implemented, 0, "pulling images is not implemented yet in this version of Gantry"});
@@ -230,7 +253,8 @@ TEST_CASE("bodies are taken as each route wants them", "[api][routes]") {
 }
 
 TEST_CASE("what is missing says what it is", "[api][routes]") {
-  CHECK(fails("POST", "/containers/a/exec") == error{errc::not_implemented, 0, "exec is not implemented yet in this version of Gantry"});
+  CHECK(fails("POST", "/containers/a/exec") ==
+        error{errc::not_implemented, 0, "exec is not implemented yet in this version of Gantry"});
   CHECK(fails("POST", "/build").code == errc::not_implemented);
   CHECK(fails("GET", "/containers/a/checkpoints").message.find("experimental") != std::string::npos);
   CHECK(fails("GET", "/nodes").code == errc::unavailable);
@@ -241,7 +265,9 @@ TEST_CASE("what is missing says what it is", "[api][routes]") {
 TEST_CASE("every endpoint of the Engine API is known", "[api][routes]") {
   std::ifstream file("../shared/spec/endpoints.tsv");
   // The tests run from anywhere: the source's own path leads to the root.
-  if (!file) file.open(std::string(__FILE__).substr(0, std::string(__FILE__).rfind("/tests/")) + "/../shared/spec/endpoints.tsv");
+  if (!file)
+    file.open(std::string(__FILE__).substr(0, std::string(__FILE__).rfind("/tests/")) +
+              "/../shared/spec/endpoints.tsv");
   if (!file) {
     WARN("skipped: spec/endpoints.tsv is not here");
     return;
@@ -255,11 +281,14 @@ TEST_CASE("every endpoint of the Engine API is known", "[api][routes]") {
     std::getline(columns, section, '\t');
     std::getline(columns, method, '\t');
     std::getline(columns, path, '\t');
-    for (auto open = path.find('{'); open != std::string::npos; open = path.find('{')) path.replace(open, path.find('}') - open + 1, "x");
+    for (auto open = path.find('{'); open != std::string::npos; open = path.find('{'))
+      path.replace(open, path.find('}') - open + 1, "x");
     INFO(method << " " << path);
     auto found = route(head_of(method, path));
-    if (found.has_error()) CHECK(found.error().code != errc::not_found);
-    else ++implemented;
+    if (found.has_error())
+      CHECK(found.error().code != errc::not_found);
+    else
+      ++implemented;
     ++known;
   }
   CHECK(known >= 110);
@@ -268,8 +297,14 @@ TEST_CASE("every endpoint of the Engine API is known", "[api][routes]") {
 
 TEST_CASE("errors become replies", "[api][routes]") {
   CHECK(http_status(errc::ok) == 200);
-  for (auto [code, status] : {std::pair{errc::invalid_parameter, 400u}, {errc::unauthorized, 401u}, {errc::forbidden, 403u}, {errc::not_found, 404u},
-                              {errc::conflict, 409u}, {errc::internal, 500u}, {errc::not_implemented, 501u}, {errc::unavailable, 503u}}) {
+  for (auto [code, status] : {std::pair{errc::invalid_parameter, 400u},
+                              {errc::unauthorized, 401u},
+                              {errc::forbidden, 403u},
+                              {errc::not_found, 404u},
+                              {errc::conflict, 409u},
+                              {errc::internal, 500u},
+                              {errc::not_implemented, 501u},
+                              {errc::unavailable, 503u}}) {
     auto r = render_error({code, 0, "a \"<b>\""});
     CHECK(r.status == status);
     CHECK(r.content_type == "application/json");
@@ -283,5 +318,6 @@ TEST_CASE("errors become replies", "[api][routes]") {
   auto old = render_error(bad("too old"), head_of("GET", "/v1.23/info"));
   CHECK((old.body == "too old\n" && old.content_type == "text/plain; charset=utf-8"));
   CHECK(render_error(bad("x"), head_of("GET", "/v1.24/info")).content_type == "application/json");
-  CHECK(render_error({errc::not_found, 0, "No such container: \xff"}).body == "{\"message\":\"No such container: \xEF\xBF\xBD\"}\n");
+  CHECK(render_error({errc::not_found, 0, "No such container: \xff"}).body ==
+        "{\"message\":\"No such container: \xEF\xBF\xBD\"}\n");
 }

@@ -18,7 +18,11 @@ json::object parsed(std::string_view text) {
 }
 
 event start_event() {
-  return {"container", "start", "c0ffee", {{"image", "busybox:1"}, {"name", "web"}, {"com.x", ""}}, 1'700'000'000'123'456'789};
+  return {"container",
+          "start",
+          "c0ffee",
+          {{"image", "busybox:1"}, {"name", "web"}, {"com.x", ""}},
+          1'700'000'000'123'456'789};
 }
 
 } // namespace
@@ -60,7 +64,8 @@ TEST_CASE("info has what clients print, and no null lists", "[api][system]") {
   CHECK(v.at("Runtimes").as_object().contains("gantry"));
   CHECK(v.at("DefaultRuntime") == "gantry");
   CHECK(v.at("IndexServerAddress") == "https://index.docker.io/v1/");
-  for (const char* list : {"Labels", "Warnings", "SecurityOptions", "DriverStatus", "GenericResources", "CDISpecDirs"}) CHECK(v.at(list).is_array());
+  for (const char* list : {"Labels", "Warnings", "SecurityOptions", "DriverStatus", "GenericResources", "CDISpecDirs"})
+    CHECK(v.at(list).is_array());
   for (const char* list : {"InsecureRegistryCIDRs", "Mirrors"}) CHECK(v.at("RegistryConfig").at(list).is_array());
   CHECK_FALSE(v.contains("BridgeNfIptables"));
   auto old = parsed(render_info(facts, {}, 0, {1, 49}));
@@ -69,9 +74,10 @@ TEST_CASE("info has what clients print, and no null lists", "[api][system]") {
 
 TEST_CASE("events keep their old members for containers and images", "[api][events]") {
   auto text = render_event(start_event(), api_version_max);
-  CHECK(text == "{\"status\":\"start\",\"id\":\"c0ffee\",\"from\":\"busybox:1\",\"Type\":\"container\",\"Action\":\"start\","
-                "\"Actor\":{\"ID\":\"c0ffee\",\"Attributes\":{\"com.x\":\"\",\"image\":\"busybox:1\",\"name\":\"web\"}},"
-                "\"scope\":\"local\",\"time\":1700000000,\"timeNano\":1700000000123456789}\n");
+  CHECK(text ==
+        "{\"status\":\"start\",\"id\":\"c0ffee\",\"from\":\"busybox:1\",\"Type\":\"container\",\"Action\":\"start\","
+        "\"Actor\":{\"ID\":\"c0ffee\",\"Attributes\":{\"com.x\":\"\",\"image\":\"busybox:1\",\"name\":\"web\"}},"
+        "\"scope\":\"local\",\"time\":1700000000,\"timeNano\":1700000000123456789}\n");
   auto reload = parsed(render_event({"daemon", "reload", "id", {}, 1}, api_version_max));
   CHECK_FALSE(reload.contains("status"));
   CHECK(render_event({"image", "create", "i", {}, 1}, {1, 45}).empty());
@@ -83,7 +89,9 @@ TEST_CASE("event filters", "[api][events]") {
   auto e = start_event();
   event image{"image", "tag", "sha256:aa", {{"name", "repo/busybox:1"}}, 0};
   event probe{"container", "exec_create: ls -l", "c0ffee", {}, 0};
-  auto fits = [](const event& ev, const std::string& key, const std::string& value) { return matches(filters{{key, {value}}}, ev); };
+  auto fits = [](const event& ev, const std::string& key, const std::string& value) {
+    return matches(filters{{key, {value}}}, ev);
+  };
   CHECK(matches({}, e));
   CHECK(fits(e, "type", "container"));
   CHECK_FALSE(fits(e, "type", "image"));
@@ -111,12 +119,16 @@ TEST_CASE("event filters", "[api][events]") {
 TEST_CASE("progress objects", "[api][progress]") {
   CHECK(render_stream_message("Loaded image: a:b\n") == "{\"stream\":\"Loaded image: a:b\\n\"}\r\n");
   CHECK(render_status_message("sha256:1", "", 0, -1) == "{\"status\":\"sha256:1\"}\r\n");
-  CHECK(render_status_message("Pulling from library/x", "latest", 0, -1) == "{\"status\":\"Pulling from library/x\",\"id\":\"latest\"}\r\n");
-  CHECK(render_status_message("Waiting", "aabb", 0, 0) == "{\"status\":\"Waiting\",\"progressDetail\":{},\"id\":\"aabb\"}\r\n");
+  CHECK(render_status_message("Pulling from library/x", "latest", 0, -1) ==
+        "{\"status\":\"Pulling from library/x\",\"id\":\"latest\"}\r\n");
+  CHECK(render_status_message("Waiting", "aabb", 0, 0) ==
+        "{\"status\":\"Waiting\",\"progressDetail\":{},\"id\":\"aabb\"}\r\n");
   CHECK(render_status_message("Loading layer", "aabb", 512, 1024) ==
-        "{\"status\":\"Loading layer\",\"progressDetail\":{\"current\":512,\"total\":1024},\"progress\":\"[=========================>"
+        "{\"status\":\"Loading "
+        "layer\",\"progressDetail\":{\"current\":512,\"total\":1024},\"progress\":\"[=========================>"
         "                         ]     512B/1.024kB\",\"id\":\"aabb\"}\r\n");
   CHECK(render_status_message("x", "a", 3'500'000, 0).find("\"progress\":\"   3.5MB\"") != std::string::npos);
   CHECK(render_status_message("x", "a", 9, 3).find("9B\"") != std::string::npos);
-  CHECK(render_stream_error("no \"space\"") == "{\"errorDetail\":{\"message\":\"no \\\"space\\\"\"},\"error\":\"no \\\"space\\\"\"}\r\n");
+  CHECK(render_stream_error("no \"space\"") ==
+        "{\"errorDetail\":{\"message\":\"no \\\"space\\\"\"},\"error\":\"no \\\"space\\\"\"}\r\n");
 }
