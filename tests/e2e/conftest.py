@@ -9,6 +9,8 @@ from harness.engine import BUILD, PEER, REACTOR, docker_commands, new_engine
 
 TEST_SECONDS = 180  # any one test; one that needs longer says so with @pytest.mark.seconds(N)
 CLIENTS = docker_commands()
+if not PEER and (BUILD / "cli" / "gantry").exists():
+    CLIENTS["gantry"] = str(BUILD / "cli" / "gantry")
 _engines = []
 
 
