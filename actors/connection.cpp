@@ -18,6 +18,8 @@ constexpr std::size_t pipelined_bytes_max = 256u << 10;
 constexpr std::size_t unwanted_body_bytes_max = 256u << 10;
 /// How long a closed connection waits for the client's own close, so that no reset cuts off what it still reads.
 constexpr std::chrono::seconds linger_limit{5};
+/// behaviours 21: a head that has begun must be complete within this; connections between requests may idle for ever.
+constexpr std::chrono::minutes head_limit{5};
 /// A larger output buffer is given back once it is empty.
 constexpr std::size_t output_keep_bytes = 64u << 10;
 
@@ -35,6 +37,7 @@ caf::behavior connection::make_behavior() {
 
 void connection::on_exit() {
   services_.connections.remove(address());
+  if (head_timer_) head_timer_.owner->cancel(head_timer_);
   exchange_.reset();
   if (!closed_) ::shutdown(socket_->get(), SHUT_RDWR); // ends operations in flight
   closed_ = true;
@@ -79,7 +82,26 @@ void connection::process_input() {
   }
   processing_ = false;
   if (closed_ || close_when_drained_) return;
+  limit_head_time();
   if (in_.size() < pipelined_bytes_max) receive();
+}
+
+void connection::limit_head_time() {
+  bool inside_head = !hijacked_ && !busy_ && !reading_body_ && !parser_.idle();
+  if (inside_head == static_cast<bool>(head_timer_)) return;
+  if (!inside_head) {
+    head_timer_.owner->cancel(head_timer_);
+    head_timer_ = {};
+    return;
+  }
+  auto number = request_number_;
+  head_timer_ = io::reactor::current()->timer(
+      head_limit, [this, number, self = caf::actor_cast<caf::actor_addr>(handle())](int r) {
+        if (auto strong = caf::actor_cast<caf::actor>(self); strong && r == 0)
+          run_in(strong, [this, number] {
+            if (number == request_number_) close_now();
+          });
+      });
 }
 
 /// One step of the parser; false when it needs more bytes or the connection is ending.

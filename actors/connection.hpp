@@ -18,6 +18,7 @@
 #include "api/http_codec.hpp"
 #include "api/routes.hpp"
 #include "io/base/unique_fd.hpp"
+#include "io/reactor.hpp"
 
 namespace gantry::actors {
 
@@ -109,6 +110,7 @@ private:
   void received(int n);
   void process_input();
   bool parse_some();
+  void limit_head_time();
   void on_head(api::request_head head);
   void on_body(std::string_view bytes);
   void on_request_complete();
@@ -127,6 +129,7 @@ private:
   services& services_;
   std::shared_ptr<unique_fd> socket_; ///< shared with operations in flight
   std::shared_ptr<std::string> receive_buffer_;
+  io::op_token head_timer_; ///< set while the head of a request is incomplete
   bool receiving_ = false;
   bool input_paused_ = false;
   bool input_ended_ = false;

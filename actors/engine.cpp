@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -216,6 +217,14 @@ void apply_reload(services& s, const engine_config& fresh) {
   publish_reload(s);
 }
 
+/// As many descriptors as the system lets us have: connections here, pipes and pidfds in the shim, which inherits it.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -249,6 +258,7 @@ void wait_for_stop(services& s, const sigset_t& signals,
 result<> run_engine(engine_config config, const std::function<result<engine_config>(const engine_config&)>& reload) {
   auto signals = block_signals();
   ::umask(0022);
+  raise_descriptor_limit();
   log::configure(config.debug ? log::level::debug : config.log_level, config.log_format);
   GANTRY_TRYV(take_pidfile(config.pidfile));
   defer remove_pidfile{[path = config.pidfile] {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "actors/error_codec.hpp"
 #include "actors/services.hpp"
@@ -21,6 +22,12 @@ constexpr std::size_t receive_bytes = 64u << 10;
 /// Frames that wait for a shim that does not read. A launch is some 15 kB, so this is thousands of launches: beyond it
 /// new calls are refused with `unavailable`.
 constexpr std::size_t queue_bytes_max = 64u << 20;
+
+/// Launches between clone and exec at one moment. More at once only makes each slower: they contend for the kernel's
+/// namespace and cgroup locks (pains A1, B9).
+std::size_t launches_max() { return std::max(8u, 4 * std::thread::hardware_concurrency()); }
+/// Launches that wait for their turn; beyond it a start is refused with `unavailable`.
+constexpr std::size_t launch_queue_max = 20'000;
 
 struct outgoing {
   std::string bytes;
@@ -39,14 +46,7 @@ public:
     return {
         [this](const msg::shim_call& call) {
           auto promise = make_response_promise<msg::shim_reply>();
-          if (!socket_ || queue_bytes_ > queue_bytes_max) {
-            promise.deliver(to_caf({errc::unavailable, 0, "gantry-shim is away, try again"}));
-            return promise;
-          }
-          auto request = next_request_++;
-          waiting_.emplace(request, promise);
-          call.message->set_request(request);
-          enqueue(*call.message, call.fds);
+          take_call(call, promise);
           return promise;
         },
         [this](const msg::shim_tell& tell) {
@@ -63,6 +63,37 @@ public:
   }
 
 private:
+  using reply_promise = caf::typed_response_promise<msg::shim_reply>;
+
+  void take_call(const msg::shim_call& call, reply_promise promise) {
+    if (!socket_ || queue_bytes_ > queue_bytes_max) {
+      promise.deliver(to_caf({errc::unavailable, 0, "gantry-shim is away, try again"}));
+      return;
+    }
+    if (!call.message->has_launch() || launching_.size() < launches_max_) return send_call(call, std::move(promise));
+    if (launch_queue_.size() >= launch_queue_max) {
+      promise.deliver(to_caf({errc::unavailable, 0, "too many containers are being started, try again later"}));
+      return;
+    }
+    launch_queue_.emplace_back(call, std::move(promise));
+  }
+
+  void send_call(const msg::shim_call& call, reply_promise promise) {
+    auto request = next_request_++;
+    waiting_.emplace(request, std::move(promise));
+    if (call.message->has_launch()) launching_.insert(request);
+    call.message->set_request(request);
+    enqueue(*call.message, call.fds);
+  }
+
+  void launch_next() {
+    while (socket_ && !launch_queue_.empty() && launching_.size() < launches_max_) {
+      auto [call, promise] = std::move(launch_queue_.front());
+      launch_queue_.pop_front();
+      send_call(call, std::move(promise));
+    }
+  }
+
   shim_actor handle() { return caf::actor_cast<shim_actor>(this); }
 
   void attach_session(std::shared_ptr<shim_session> session) {
@@ -105,6 +136,7 @@ private:
     if (at == waiting_.end()) return;
     auto promise = at->second;
     waiting_.erase(at);
+    if (launching_.erase(r.request()) > 0) launch_next();
     if (r.has_failure())
       promise.deliver(to_caf({static_cast<errc>(r.failure().code()), r.failure().sys_errno(), r.failure().message()}));
     else
@@ -189,9 +221,11 @@ private:
     waiting_for_room_ = false;
     queue_.clear();
     queue_bytes_ = 0;
-    auto waiting = std::exchange(waiting_, {});
-    for (auto& [request, promise] : waiting)
+    launching_.clear();
+    for (auto& [request, promise] : std::exchange(waiting_, {}))
       promise.deliver(to_caf({errc::unavailable, 0, "gantry-shim ended before it answered"}));
+    for (auto& [call, promise] : std::exchange(launch_queue_, {}))
+      promise.deliver(to_caf({errc::unavailable, 0, "gantry-shim is away, try again"}));
     if (services_.stopping) return quit();
     log::error("the connection to gantry-shim ended, starting it again",
                {{"error", reason == 0 ? "end of stream" : std::strerror(-reason)}});
@@ -241,7 +275,10 @@ private:
   runtime::frame_reader reader_;
   std::shared_ptr<std::vector<std::byte>> buffer_;
   std::uint64_t next_request_ = 2;
-  std::map<std::uint64_t, caf::typed_response_promise<msg::shim_reply>> waiting_;
+  std::map<std::uint64_t, reply_promise> waiting_;
+  const std::size_t launches_max_ = launches_max();
+  std::set<std::uint64_t> launching_; ///< of waiting_, those that are launches
+  std::deque<std::pair<msg::shim_call, reply_promise>> launch_queue_;
   std::deque<outgoing> queue_;
   std::size_t queue_bytes_ = 0;
   bool waiting_for_room_ = false;
