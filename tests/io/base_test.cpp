@@ -254,7 +254,8 @@ TEST_CASE("each record is one write, whatever thread it comes from", "[io][log]"
 TEST_CASE("an error says what, on which object, and why", "[io][base]") {
   const auto e = sys_error("open `/none`", ENOENT, errc::not_found);
   CHECK(e.message == "open `/none`: No such file or directory");
-  CHECK(with_context(e, "start `c0ffee`: ").message == "start `c0ffee`: open `/none`: No such file or directory");
+  const std::string in_context = "start `c0ffee`: open `/none`: No such file or directory";
+  CHECK(with_context(e, "start `c0ffee`: ").message == in_context);
   auto twice = [](result<int> r) -> result<int> {
     GANTRY_TRY(value, std::move(r));
     return 2 * value;

@@ -58,6 +58,8 @@ TEST_CASE("a wait ends at the nearest timer, and at its own limit", "[io][reacto
 
 TEST_CASE("cancelling completes each operation exactly once", "[io][reactor]") {
   GANTRY_ON_EACH_BACKEND(r);
+  const bool owned = GENERATE(false, true); // before the first run nobody owns it, and a cancel is handed over
+  if (owned) r.run(std::nullopt);
   auto [a, b] = stream_pair();
   auto [out, in] = pipe_pair();
   buffer one, two;
@@ -115,6 +117,23 @@ TEST_CASE("cancelling races with completing and one of them wins", "[io][reactor
     REQUIRE(got.result == -ECANCELED);
     REQUIRE(::recv(a.get(), into.data.data(), 1, 0) == 1); // a cancelled receive took nothing
   }
+}
+
+TEST_CASE("cancelling what has ended, but has not been told, changes nothing", "[io][reactor]") {
+  GANTRY_ON_EACH_BACKEND(r);
+  r.run(std::nullopt);
+  auto [a, b] = stream_pair();
+  outcome sent, timed;
+  const auto send = r.send(a.get(), bytes_of("x"), sent.record()); // epoll has done it here already
+  const auto timer = r.timer(1h, timed.record());
+  r.cancel(timer);
+  r.cancel(timer);
+  r.cancel(send);
+  REQUIRE(run_until(r, [&] { return r.in_flight() == 0; }));
+  CHECK(sent.calls == 1);
+  CHECK(timed.calls == 1);
+  char c = 0;
+  CHECK(sent.result == (::recv(b.get(), &c, 1, MSG_DONTWAIT) == 1 ? 1 : -ECANCELED));
 }
 
 TEST_CASE("another thread cancels a waiting operation", "[io][reactor]") {
@@ -253,6 +272,7 @@ TEST_CASE("posted work posts more, for the next run", "[io][reactor]") {
 
 TEST_CASE("many more operations than the queue holds are in flight at once", "[io][reactor]") {
   GANTRY_ON_EACH_BACKEND(r);
+  r.run(std::nullopt);         // from here on this thread owns it, and cancels at once
   constexpr int count = 20000; // the ring has 256 entries to submit and 4096 to complete
   const unique_fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::vector<outcome> all(count);
