@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <string>
 #include <sys/ioctl.h>
@@ -12,6 +13,7 @@
 #undef major // glibc defines these two as macros, and protobuf has them as fields
 #undef minor
 
+#include "runtime/files.hpp"
 #include "runtime/root_paths.hpp"
 #include "runtime/syscalls.hpp"
 
@@ -50,21 +52,17 @@ error device_error(const std::string& path, int err) { return sys_error("error c
 
 class device_maker {
 public:
-  device_maker(int rootfd, int old_rootfd) : rootfd_(rootfd), old_rootfd_(old_rootfd) {}
+  device_maker(int rootfd, device_sources& sources) : rootfd_(rootfd), sources_(sources) {}
 
   /// `dirfd` and `name` say where; n.path is for messages and for the host's node of the same path.
   result<> make(int dirfd, const char* name, const node& n) {
-    if (!bind_only_) {
-      if (::mknodat(dirfd, name, n.type | n.mode, n.number) == 0) {
-        if ((n.uid != 0 || n.gid != 0) && ::fchownat(dirfd, name, n.uid, n.gid, AT_SYMLINK_NOFOLLOW) != 0)
-          return device_error(n.path, errno);
-        return {};
-      }
-      if (errno == EEXIST) return {}; // the image or a mount has it: theirs wins, as with runc
-      if (errno != EPERM) return device_error(n.path, errno);
-      bind_only_ = true;
-    }
-    return bind(dirfd, name, n);
+    if (sources_.wanted() && n.type != S_IFIFO) return bind(dirfd, name, n);
+    if (::mknodat(dirfd, name, n.type | n.mode, n.number) != 0)
+      return errno == EEXIST ? result<>{} // the image or a mount has it: theirs wins, as with runc
+                             : result<>{device_error(n.path, errno)};
+    if ((n.uid != 0 || n.gid != 0) && ::fchownat(dirfd, name, n.uid, n.gid, AT_SYMLINK_NOFOLLOW) != 0)
+      return device_error(n.path, errno);
+    return {};
   }
 
   result<> make_at_path(const node& n) {
@@ -76,18 +74,14 @@ public:
 
 private:
   result<> bind(int dirfd, const char* name, const node& n) {
-    const std::string host = n.path.substr(n.path.find_first_not_of('/'));
-    const unique_fd tree{sys_open_tree(old_rootfd_, host.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)};
-    struct stat st{};
-    if (!tree || ::fstat(tree.get(), &st) != 0) return device_error(n.path, EPERM);
-    if ((st.st_mode & S_IFMT) != n.type || st.st_rdev != n.number) return device_error(n.path, EPERM);
     const unique_fd at{::openat(dirfd, name, O_CREAT | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0644)};
-    if (!at || sys_move_mount(tree.get(), at.get()) != 0) return device_error(n.path, errno);
+    if (!at) return device_error(n.path, errno);
+    if (const int err = sources_.bind(n.path, at.get())) return device_error(n.path, err);
     return {};
   }
 
-  int rootfd_, old_rootfd_;
-  bool bind_only_ = false;
+  int rootfd_;
+  device_sources& sources_;
 };
 
 node from_spec(const pb::Device& d) {
@@ -115,11 +109,45 @@ result<> make_links(int devfd) {
 
 } // namespace
 
-result<> make_devices(const pb::Spec& spec, int rootfd, int old_rootfd, bool own_dev) {
+result<device_sources> device_sources::take(const pb::Spec& spec, bool wanted) {
+  device_sources out;
+  out.wanted_ = wanted;
+  if (!wanted) return out;
+  const auto add = [&](const std::string& path, mode_t type, dev_t number) {
+    unique_fd tree{sys_open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)};
+    struct stat st{};
+    if (!tree || ::fstat(tree.get(), &st) != 0) return;
+    if ((st.st_mode & S_IFMT) == type && st.st_rdev == number) out.trees_[path] = std::move(tree);
+  };
+  for (const auto& s : standard_nodes) add(std::string("/dev/") + s.name, S_IFCHR, makedev(s.major, s.minor));
+  for (const auto& d : spec.devices()) {
+    const node n = from_spec(d);
+    add(n.path, n.type, n.number);
+  }
+  return out;
+}
+
+int device_sources::bind(const std::string& path, int targetfd) {
+  const auto found = trees_.find(path);
+  if (found == trees_.end()) return EPERM;
+  return sys_move_mount(found->second.get(), targetfd) == 0 ? 0 : errno;
+}
+
+bool device_nodes_refused() {
+  static const bool refused = [] {
+    const auto map = read_file_at(AT_FDCWD, "/proc/self/uid_map", 4096);
+    std::uint64_t inside = 0, outside = 0, count = 0;
+    return map.has_value() && std::sscanf(map->c_str(), "%lu %lu %lu", &inside, &outside, &count) == 3 &&
+           !(inside == 0 && outside == 0 && count == 0xffffffffu);
+  }();
+  return refused;
+}
+
+result<> make_devices(const pb::Spec& spec, int rootfd, device_sources& sources, bool own_dev) {
   if (!own_dev) return {};
   // The bits of a node's mode are the request's, whoever called us.
   const mode_t mask = ::umask(0);
-  device_maker maker(rootfd, old_rootfd);
+  device_maker maker(rootfd, sources);
   GANTRY_TRY(dev, make_in_root(rootfd, "/dev", target::directory));
   for (const auto& s : standard_nodes) {
     node n;

@@ -101,21 +101,23 @@ result<> init_process::build_world() {
 }
 
 result<> init_process::enter_root() {
+  GANTRY_TRY(rootfs, make_rootfs(spec_.root()));
+  reached(launch_step::rootfs);
   GANTRY_TRYV(plan_.take_sources(args_.layout));
   if (!spec_.process().init_path().empty()) {
     const char* path = spec_.process().init_path().c_str();
     init_tree_.reset(sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!init_tree_) return sys_error(std::string("open init program `") + path + "`", errno);
   }
+  GANTRY_TRY(devices, device_sources::take(spec_, args_.bind_devices));
   reached(launch_step::sources);
-  GANTRY_TRY(old_root, enter_rootfs(spec_.root()));
-  root_.reset(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_) return sys_error("open `/`", errno);
-  reached(launch_step::rootfs);
+  GANTRY_TRY(entered_root, enter_rootfs(spec_.root(), std::move(rootfs)));
+  root_ = std::move(entered_root);
+  reached(launch_step::pivot);
   GANTRY_TRYV(plan_.attach_all(root_.get()));
   if (init_tree_) GANTRY_TRYV(bind_init_program());
   reached(launch_step::mounts);
-  GANTRY_TRYV(make_devices(spec_, root_.get(), old_root.get(), plan_.own_dev()));
+  GANTRY_TRYV(make_devices(spec_, root_.get(), devices, plan_.own_dev()));
   if (spec_.process().terminal()) {
     GANTRY_TRY(made, make_terminal(spec_.process(), root_.get(), plan_.devptsfd()));
     terminal_ = std::move(made);
@@ -124,7 +126,6 @@ result<> init_process::enter_root() {
   bool entered = false;
   if (spec_.root().readonly()) (void)enter_cwd(root_.get(), spec_.process().cwd(), entered);
   GANTRY_TRYV(plan_.seal(root_.get()));
-  GANTRY_TRYV(leave_old_root(old_root.get()));
   reached(launch_step::devices);
   return {};
 }

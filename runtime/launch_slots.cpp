@@ -13,6 +13,7 @@ std::string_view to_string(launch_step step) noexcept {
   case launch_step::namespaces: return "namespaces";
   case launch_step::sources: return "sources";
   case launch_step::rootfs: return "rootfs";
+  case launch_step::pivot: return "pivot";
   case launch_step::mounts: return "mounts";
   case launch_step::devices: return "devices";
   case launch_step::masks: return "masks";

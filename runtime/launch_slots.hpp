@@ -16,8 +16,9 @@ enum class launch_step : std::uint32_t {
   cloned,
   cgroups,
   namespaces,
-  sources,
   rootfs,
+  sources,
+  pivot,
   mounts,
   devices,
   network,
@@ -25,7 +26,7 @@ enum class launch_step : std::uint32_t {
   process,
   exec,
 };
-inline constexpr std::size_t launch_step_count = 12;
+inline constexpr std::size_t launch_step_count = 13;
 static_assert(static_cast<std::size_t>(launch_step::exec) + 1 == launch_step_count);
 
 std::string_view to_string(launch_step step) noexcept;

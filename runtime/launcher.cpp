@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "runtime/cgroup.hpp"
+#include "runtime/devices.hpp"
 #include "runtime/init_process.hpp"
 #include "runtime/namespaces.hpp"
 #include "runtime/status_channel.hpp"
@@ -79,6 +80,7 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
     pid_namespace.emplace(std::move(entered));
   }
 
+  const bool bind_devices = device_nodes_refused();
   launching child;
   child.slot = take_launch_slot();
   int pidfd = -1;
@@ -91,7 +93,7 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
   if (pid == 0) {
     channel.parent.reset();
     run_init({spec, *layout, std::move(streams), std::move(channel.child), child.slot.get(),
-              group ? unified_group::joined : unified_group::join});
+              group ? unified_group::joined : unified_group::join, bind_devices});
   }
   if (pid < 0) {
     const int err = errno;

@@ -83,7 +83,7 @@ result<unique_fd> mount_overlay(const pb::Root& root) {
   for (int i = 0; i < root.lower_dirs_size(); ++i) {
     if (set_layer(fs.get(), "lowerdir+", root.lower_dirs(i)) == 0) continue;
     // EINVAL at the first layer: "lowerdir+" is not known before Linux 6.5.
-    if (errno == EINVAL && i == 0) return mount_overlay_classic(root);
+    if (errno == EINVAL && i == 0) return unique_fd{};
     return overlay_error(fs.get(), "layer `" + root.lower_dirs(i) + "`", errno);
   }
   if (!root.upper_dir().empty()) {
@@ -98,8 +98,7 @@ result<unique_fd> mount_overlay(const pb::Root& root) {
     return overlay_error(fs.get(), "create", errno);
   unique_fd mount{sys_fsmount(fs.get(), 0)};
   if (!mount) return sys_error("fsmount overlay", errno);
-  if (sys_move_mount(mount.get(), AT_FDCWD) == 0) return mount;
-  return sys_error("attach overlay", errno);
+  return mount;
 }
 
 /// One layer and nothing to write to: no overlay is needed (nor possible: it wants two).
@@ -109,11 +108,12 @@ result<unique_fd> bind_single(const std::string& dir) {
   mount_attr read_only{};
   read_only.attr_set = MOUNT_ATTR_RDONLY;
   if (sys_mount_setattr(tree.get(), 0, read_only) != 0) return sys_error("mount_setattr `" + dir + "`", errno);
-  if (sys_move_mount(tree.get(), AT_FDCWD) != 0) return sys_error("attach `" + dir + "`", errno);
   return tree;
 }
 
-result<unique_fd> mount_root(const pb::Root& root) {
+} // namespace
+
+result<unique_fd> make_rootfs(const pb::Root& root) {
   if (root.lower_dirs_size() == 0)
     return error{errc::invalid_parameter, EINVAL, "mount overlay: no layer"};
   if (root.lower_dirs_size() > overlay_layers_max)
@@ -124,29 +124,26 @@ result<unique_fd> mount_root(const pb::Root& root) {
   return mount_overlay(root);
 }
 
-} // namespace
-
-result<unique_fd> enter_rootfs(const pb::Root& root) {
+result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made) {
   // Nothing that is mounted from here on may go back to the host, and the container must not pin what the host unmounts.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return sys_error("make mounts private", errno);
-  unique_fd old_root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  if (!old_root) return sys_error("open `/`", errno);
   if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
   // The working directory is the host's "/", and the root is attached to it: no directory of the host is needed.
-  GANTRY_TRY(new_root, mount_root(root));
-  if (::fchdir(new_root.get()) != 0) return sys_error("enter the root", errno);
+  if (!made) {
+    GANTRY_TRY(classic, mount_overlay_classic(root));
+    made = std::move(classic);
+  } else if (sys_move_mount(made.get(), AT_FDCWD) != 0) {
+    return sys_error("attach the root", errno);
+  }
+  if (::fchdir(made.get()) != 0) return sys_error("enter the root", errno);
   if (sys_pivot_root(".", ".") != 0) return sys_error("pivot_root", errno);
-  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
-  return old_root;
-}
-
-result<> leave_old_root(int old_rootfd) {
-  // pivot_root left the old root mounted on top of the new one, where only this descriptor leads.
-  if (::fchdir(old_rootfd) != 0) return sys_error("enter the old root", errno);
+  // "." is the new root still, and what is mounted over it the old one: that is what umount2 takes.
   if (::umount2(".", MNT_DETACH) != 0) return sys_error("detach the old root", errno);
   if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
-  return {};
+  unique_fd new_root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!new_root) return sys_error("open `/`", errno);
+  return new_root;
 }
 
 } // namespace gantry::runtime

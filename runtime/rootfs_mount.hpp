@@ -11,13 +11,18 @@ namespace gantry::runtime {
 /// Layers of one overlay: the kernel's OVL_MAX_STACK.
 inline constexpr int overlay_layers_max = 500;
 
-/// Stops every mount from going back to the host, mounts the root over "/" and makes it the process's root. The old
-/// root stays below until `leave_old_root`, reachable only by the descriptor that is returned.
+/// Puts the overlay together without attaching it anywhere: before the sources of other mounts are taken, because
+/// /proc/self/mounts lists by age and programs expect "/" first. Gives an empty descriptor where the kernel is too old
+/// (before 6.5) for a root that is not attached; `enter_rootfs` then makes it.
 /// Errors: internal; invalid_parameter (no layer, too many).
-/// Source: pivot_root(2) "pivot_root(".", ".")"; overlayfs.rst.
-result<unique_fd> enter_rootfs(const pb::Root& root);
+result<unique_fd> make_rootfs(const pb::Root& root);
 
-/// Detaches the host's tree for good.
-result<> leave_old_root(int old_rootfd);
+/// Stops every mount from going back to the host, attaches the root over "/", makes it the process's root, and detaches
+/// the host's tree for good. That comes at once and not at the end: pivot_root leaves the old root mounted on top of the
+/// new one, where a ".." at the root steps onto it, RESOLVE_IN_ROOT or not, so no path of the image may be followed
+/// before. Gives the new root.
+/// Errors: internal.
+/// Source: pivot_root(2) "pivot_root(".", ".")"; overlayfs.rst.
+result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made);
 
 } // namespace gantry::runtime
