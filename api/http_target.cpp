@@ -52,7 +52,8 @@ result<std::string> percent_decode(std::string_view text, bool plus_is_blank) {
     } else if (c == '%') {
       int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
       int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
-      if (high < 0 || low < 0) return bad_target("invalid URL escape \"" + std::string(text.substr(i, 3)) + "\"");
+      if (high < 0 || low < 0)
+        return bad_target(std::string("invalid URL escape \"").append(text.substr(i, 3)).append("\""));
       c = char(high * 16 + low);
       i += 2;
     }
@@ -65,7 +66,7 @@ result<std::string> percent_decode(std::string_view text, bool plus_is_blank) {
 result<> split_target(std::string_view target, request_head& head) {
   head.target = target;
   if (target == "*") {
-    head.path = "*";
+    head.path = target;
     return {};
   }
   // absolute-form: proxies and some clients send it; RFC 9112 3.2.2 asks servers to take it.

@@ -16,7 +16,7 @@ namespace {
 
 error bad(std::string message) { return {errc::invalid_parameter, 0, std::move(message)}; }
 
-std::string quote(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quote(std::string_view text) { return std::string("\"").append(text).append("\""); }
 
 /// Ports that all EXPOSE lines together may name, once each: every port of every protocol. [400]
 constexpr std::size_t expose_ports_max = 3 * 65535;
@@ -36,7 +36,7 @@ std::string clean_path(std::string_view path) {
     }
   }
   std::string out;
-  for (const auto& part : parts) out += "/" + part;
+  for (const auto& part : parts) out.append("/").append(part);
   return out.empty() ? "/" : out;
 }
 

@@ -27,7 +27,8 @@ std::string human_size(std::int64_t bytes) {
 }
 
 std::string padded(const std::string& text, std::size_t width) {
-  return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
+  std::string out(text.size() < width ? width - text.size() : 0, ' ');
+  return out.append(text);
 }
 
 /// "[=====>      ]  1.2MB/3MB"
@@ -36,7 +37,8 @@ std::string bar(std::int64_t current, std::int64_t total) {
   auto now = padded(human_size(current), 8);
   if (total <= 0) return now;
   auto done = std::size_t(std::min<double>(50, double(std::max<std::int64_t>(current, 0)) / double(total) * 50));
-  std::string out = "[" + std::string(done, '=') + ">" + std::string(50 - done, ' ') + "] " + now;
+  std::string out = "[";
+  out.append(done, '=').append(">").append(50 - done, ' ').append("] ").append(now);
   return current > total ? out : out + "/" + human_size(total);
 }
 
