@@ -17,11 +17,11 @@ result<json::value> inspect(command_context& context, const std::string& name) {
 result<> check_attachable(const json::value& container) {
   const auto refuse = [](const char* text) { return error{errc::conflict, 0, text}; };
   if (!member::is_true(container, {"State", "Running"}))
-    return refuse("cannot attach to a stopped container, start it first");
+    return refuse("You cannot attach to a stopped container, start it first");
   if (member::is_true(container, {"State", "Paused"}))
-    return refuse("cannot attach to a paused container, unpause it first");
+    return refuse("You cannot attach to a paused container, unpause it first");
   if (member::is_true(container, {"State", "Restarting"}))
-    return refuse("cannot attach to a restarting container, wait until it is running");
+    return refuse("You cannot attach to a restarting container, wait until it is running");
   return {};
 }
 
@@ -103,8 +103,11 @@ result<int> logs_command(command_context& context, const command& self, const st
   flags.text(until, "until", 0, "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\")");
   auto parsed = parse_arguments(context, self, flags, arguments);
   if (parsed.exit) return *parsed.exit;
-  GANTRY_TRY(from, api_timestamp(since));
-  GANTRY_TRY(to, api_timestamp(until));
+  auto from_text = api_timestamp(since);
+  if (from_text.has_error()) return with_context(std::move(from_text).error(), "invalid value for \"since\": ");
+  auto to_text = api_timestamp(until);
+  if (to_text.has_error()) return with_context(std::move(to_text).error(), "invalid value for \"until\": ");
+  const std::string &from = *from_text, &to = *to_text;
   GANTRY_TRY(container, inspect(context, parsed.rest[0]));
   target where{"/containers/", parsed.rest[0], "/logs"};
   where.with("stdout", "1").with("stderr", "1").with("tail", tail).with_if(follow, "follow", "1");

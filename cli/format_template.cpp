@@ -35,7 +35,7 @@ bool contains(const std::string_view (&words)[Count], std::string_view word) {
 class template_parser {
 public:
   using term = format_template::term;
-  explicit template_parser(std::string_view text) : text_(text) {}
+  template_parser(std::string_view text, std::size_t offset) : text_(text), offset_(offset) {}
 
   result<std::vector<term>> pipe() {
     std::vector<term> stages;
@@ -62,6 +62,15 @@ private:
     blanks();
     if (at_ == text_.size()) return bad("missing value for command");
     GANTRY_TRY(first, operand());
+    if (first.what == term::kind::field && first.path.size() == 1 && first.path[0] == "Label" && !at_end_of_command()) {
+      // The one method with an argument that rows have.
+      first.what = term::kind::call;
+      first.function = "Label";
+      first.path[0] = "Labels";
+      term labels = first;
+      labels.what = term::kind::field;
+      first.arguments.push_back(std::move(labels));
+    }
     if (first.what == term::kind::call && !first.function.empty()) {
       while (!at_end_of_command()) {
         GANTRY_TRY(argument, operand());
@@ -87,7 +96,7 @@ private:
 
   result<term> field() {
     term t;
-    ++at_;
+    const auto start = at_++;
     while (at_ < text_.size() && name_char(text_[at_])) {
       const auto from = at_;
       while (at_ < text_.size() && name_char(text_[at_])) ++at_;
@@ -95,6 +104,8 @@ private:
       if (at_ < text_.size() && text_[at_] == '.') ++at_;
     }
     t.what = t.path.empty() ? term::kind::dot : term::kind::field;
+    t.place = "template: :1:" + std::to_string(offset_ + start) + ": executing \"\" at <" +
+              std::string(text_.substr(start, at_ - start)) + ">: ";
     return t;
   }
 
@@ -157,12 +168,12 @@ private:
   static bool name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
   std::string_view text_;
-  std::size_t at_ = 0;
+  std::size_t offset_, at_ = 0;
   int depth_ = 0;
 };
 
-result<format_template::part> format_template::parse_action(std::string_view inside) {
-  GANTRY_TRY(stages, template_parser(inside).pipe());
+result<format_template::part> format_template::parse_action(std::string_view inside, std::size_t offset) {
+  GANTRY_TRY(stages, template_parser(inside, offset).pipe());
   part p;
   p.is_action = true;
   p.pipe = std::move(stages);
@@ -194,7 +205,7 @@ result<format_template> format_template::parse(std::string_view text) {
       while (at < text.size() && std::isspace(static_cast<unsigned char>(text[at])) != 0) ++at;
     }
     if (inside.starts_with("/*")) continue;
-    GANTRY_TRY(action, parse_action(inside));
+    GANTRY_TRY(action, parse_action(inside, from));
     t.parts_.push_back(std::move(action));
   }
   return t;
@@ -208,9 +219,9 @@ result<json::value> format_template::evaluate(const term& t, const json::value& 
     const json::value* here = &root;
     for (const auto& name : t.path) {
       if (here->is_null()) return json::value();
-      if (!here->is_object()) return bad("can't evaluate field " + name + " in " + print_value(*here));
+      if (!here->is_object()) return bad(t.place + "can't evaluate field " + name + " in type interface {}");
       here = here->as_object().if_contains(name);
-      if (here == nullptr) return json::value();
+      if (here == nullptr) return bad(t.place + "map has no entry for key \"" + name + "\"");
     }
     return *here;
   }
@@ -248,6 +259,17 @@ result<json::value> index_of(const std::vector<json::value>& arguments) {
   return here;
 }
 
+/// A value of "a=b,c=d".
+json::value label_of(const std::string& labels, const std::string& key) {
+  for (std::size_t from = 0; from <= labels.size();) {
+    const auto comma = std::min(labels.find(',', from), labels.size());
+    const std::string one = labels.substr(from, comma - from);
+    if (one.starts_with(key + "=")) return json::value(one.substr(key.size() + 1));
+    from = comma + 1;
+  }
+  return json::value("");
+}
+
 json::value split_text(const std::string& text, const std::string& separator) {
   json::array parts;
   if (separator.empty()) return json::array{text};
@@ -282,8 +304,9 @@ result<json::value> format_template::call(const std::string& name, const std::ve
     for (std::size_t i = 0; i < arguments.size(); ++i) out += (i > 0 ? " " : "") + text(i);
     return json::value(out + (name == "println" ? "\n" : ""));
   }
-  if (name == "join" || name == "split" || name == "truncate") {
+  if (name == "join" || name == "split" || name == "truncate" || name == "Label") {
     if (arguments.size() != 2) return wrong_count();
+    if (name == "Label") return label_of(text(0), text(1));
     if (name == "split") return split_text(text(0), text(1));
     if (name == "truncate") {
       if (!arguments[1].is_int64() || arguments[1].as_int64() < 0) return bad("truncate wants a length");

@@ -1,7 +1,7 @@
 /// The part of Go's templates that `--format` is used with: text, {{.Field.Field}}, {{json .X}}, and the functions
 /// below with pipes. Not here: control structures (range, if, with, define, variables); they are refused by name.
 /// Functions: json, upper, lower, title, len, print, println, join LIST SEP, split TEXT SEP, index X KEY..., truncate
-/// TEXT N.
+/// TEXT N, and .Label KEY of a row with Labels.
 #pragma once
 
 #include <boost/json.hpp>
@@ -29,6 +29,7 @@ private:
     enum class kind { dot, field, literal, call };
     kind what = kind::dot;
     std::vector<std::string> path;         ///< of a field
+    std::string place;                     ///< of a field: ":1:2: executing "" at <.Foo>", for errors
     boost::json::value literal;
     std::string function;                  ///< of a call
     std::vector<term> arguments;
@@ -39,7 +40,7 @@ private:
     bool is_action = false;
   };
 
-  static result<part> parse_action(std::string_view inside);
+  static result<part> parse_action(std::string_view inside, std::size_t offset);
   static result<boost::json::value> evaluate(const term& t, const boost::json::value& root,
                                              const boost::json::value* piped);
   static result<boost::json::value> call(const std::string& name, const std::vector<boost::json::value>& arguments);

@@ -52,7 +52,7 @@ std::vector<image_name> names_of(const json::value& image, bool digests) {
 const std::vector<std::pair<std::string, std::string>> image_headers{
     {"Repository", "REPOSITORY"}, {"Tag", "TAG"},   {"Digest", "DIGEST"}, {"ID", "IMAGE ID"},
     {"CreatedSince", "CREATED"},  {"CreatedAt", "CREATED AT"}, {"Size", "SIZE"}, {"Containers", "CONTAINERS"},
-    {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"}};
+    {"VirtualSize", "SIZE"},      {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"}};
 
 std::string prune_filters(bool all, const string_list& filter) {
   string_list with_dangling = filter;
@@ -102,6 +102,7 @@ result<int> images_command(command_context& context, const command& self, const 
                         {"CreatedSince", age_text(created)},
                         {"CreatedAt", full_time(created)},
                         {"Size", human_size_three(static_cast<double>(member::number(image, {"Size"})))},
+                        {"VirtualSize", human_size(static_cast<double>(member::number(image, {"Size"})))},
                         {"Containers", "N/A"},
                         {"SharedSize", "N/A"},
                         {"UniqueSize", "N/A"}});

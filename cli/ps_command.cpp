@@ -17,7 +17,7 @@ const std::vector<std::pair<std::string, std::string>> headers{
     {"ID", "CONTAINER ID"}, {"Names", "NAMES"},     {"Image", "IMAGE"},       {"Command", "COMMAND"},
     {"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"}, {"Ports", "PORTS"}, {"State", "STATE"},
     {"Status", "STATUS"},   {"Size", "SIZE"},       {"Labels", "LABELS"},     {"Mounts", "MOUNTS"},
-    {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}};
+    {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"}};
 
 constexpr const char* plain_table = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t"
                                     "{{.Names}}";
@@ -160,7 +160,8 @@ json::object row_of(const json::value& container, bool no_trunc) {
           {"Labels", labels_of(container)},
           {"Mounts", mounts_of(container, no_trunc)},
           {"LocalVolumes", std::to_string(local_volumes)},
-          {"Networks", networks_of(container)}};
+          {"Networks", networks_of(container)},
+          {"Platform", nullptr}};
 }
 
 } // namespace
@@ -183,7 +184,8 @@ result<int> ps_command(command_context& context, const command& self, const stri
   if (parsed.exit) return *parsed.exit;
   const std::string filters = filters_json(filter);
   if (latest) last = 1;
-  if (!size && format.find(".Size") != std::string::npos) size = true;
+  // A template that shows sizes needs them; they cost the engine a walk over the container's files.
+  if (format.find(".Size") != std::string::npos || format.find("{{json .}}") != std::string::npos) size = true;
   target where{"/containers/json"};
   where.with_if(all, "all", "1").with_if(size, "size", "1").with_if(!filter.empty(), "filters", filters);
   where.with_if(last > 0, "limit", std::to_string(last));

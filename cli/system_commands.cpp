@@ -1,6 +1,7 @@
 /// events, info, version: the engine as a whole.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <ctime>
 
 #include "cli/command.hpp"
@@ -91,6 +92,26 @@ std::string joined(const json::value& v, std::initializer_list<std::string_view>
   return text;
 }
 
+/// "name=seccomp,profile=builtin" is shown as a name with its settings below.
+void print_security(std::ostream& out, const json::value& info) {
+  const auto* options = member::list(info, {"SecurityOptions"});
+  if (options == nullptr || options->empty()) return;
+  out << " Security Options:\n";
+  for (const auto& option : *options) {
+    const std::string text = print_value(option);
+    for (std::size_t from = 0; from <= text.size();) {
+      const auto comma = std::min(text.find(',', from), text.size());
+      const auto pair = split_pair(text.substr(from, comma - from));
+      if (pair && pair->first == "name")
+        out << "  " << pair->second << '\n';
+      else if (pair)
+        out << "   " << static_cast<char>(std::toupper(static_cast<unsigned char>(pair->first[0])))
+            << pair->first.substr(1) << ": " << pair->second << '\n';
+      from = comma + 1;
+    }
+  }
+}
+
 /// What `info` shows of the engine's words, in docker's order.
 void print_info(std::ostream& out, const json::value& info) {
   const auto text = [&](const char* head, const char* key) {
@@ -124,7 +145,8 @@ void print_info(std::ostream& out, const json::value& info) {
   out << " Plugins:\n";
   for (const char* kind : {"Volume", "Network", "Log"})
     out << "  " << kind << ": " << joined(info, {"Plugins", kind}, " ") << '\n';
-  text("Swarm", "Swarm");
+  if (const auto state = member::text(info, {"Swarm", "LocalNodeState"}); !state.empty())
+    out << " Swarm: " << state << '\n';
   if (const auto* runtimes = member::object(info, {"Runtimes"})) {
     out << " Runtimes:";
     for (const auto& [name, runtime] : *runtimes) out << " " << std::string_view(name);
@@ -132,7 +154,7 @@ void print_info(std::ostream& out, const json::value& info) {
   }
   text("Default Runtime", "DefaultRuntime");
   text("Init Binary", "InitBinary");
-  list("Security Options", member::list(info, {"SecurityOptions"}), " ");
+  print_security(out, info);
   text("Kernel Version", "KernelVersion");
   text("Operating System", "OperatingSystem");
   text("OSType", "OSType");
@@ -207,7 +229,7 @@ result<int> info_command(command_context& context, const command& self, const st
     GANTRY_TRYV(print_formatted(context.out, format, *info));
     return 0;
   }
-  context.out << "Client: Gantry\n Version:    0.1.0\n Context:    default\n\nServer:\n";
+  context.out << "Client: Gantry\n Version:    0.1.0\n Context:    default\n Debug Mode: false\n\nServer:\n";
   if (info.has_error()) {
     context.out.flush();
     context.err << info.error().message << '\n';

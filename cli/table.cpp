@@ -29,13 +29,29 @@ std::vector<std::string> cells_of(const std::string& line) {
   }
 }
 
-std::string one_line_json(const json::object& row) {
+json::object sorted(const json::object& row) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : row) keys.emplace_back(key);
   std::sort(keys.begin(), keys.end());
-  json::object sorted;
-  for (const auto& key : keys) sorted[key] = row.at(key);
-  return json::serialize(sorted);
+  json::object by_key;
+  for (const auto& key : keys) by_key[key] = row.at(key);
+  return by_key;
+}
+
+/// A row as JSON has <, > and & escaped, because docker's rows do.
+std::string one_line_json(const json::object& row) {
+  std::string out;
+  for (const char c : json::serialize(row)) {
+    if (c == '<')
+      out += "\\u003c";
+    else if (c == '>')
+      out += "\\u003e";
+    else if (c == '&')
+      out += "\\u0026";
+    else
+      out += c;
+  }
+  return out;
 }
 
 } // namespace
@@ -65,7 +81,7 @@ std::string align_columns(const std::vector<std::string>& lines, std::size_t wid
 result<> print_list(std::ostream& out, const list_format& how, const std::string& format,
                     const std::vector<json::object>& rows) {
   if (format == "json") {
-    for (const auto& row : rows) out << one_line_json(row) << '\n';
+    for (const auto& row : rows) out << one_line_json(sorted(row)) << '\n';
     return {};
   }
   std::string text = format.empty() || format == "table" ? how.default_table : format;
@@ -85,7 +101,7 @@ result<> print_list(std::ostream& out, const list_format& how, const std::string
     lines.push_back(std::move(head));
   }
   for (const auto& row : rows) {
-    GANTRY_TRY(line, pattern.render(row));
+    GANTRY_TRY(line, pattern.render(sorted(row)));
     lines.push_back(std::move(line));
   }
   if (is_table) {
