@@ -27,18 +27,18 @@ ssize_t send_some(int fd, iovec* parts, std::size_t count) noexcept {
 
 } // namespace
 
-attach_stream::attach_stream(event_loop& loop, std::span<char> read_buffer, attach_owner& owner, unique_fd socket,
+attach_stream::attach_stream(attach_context context, attach_owner& owner, unique_fd socket,
                              const pb::AttachOptions& options, bool terminal)
-    : read_buffer_(read_buffer), owner_(&owner),
-      socket_(loop, [](void* self, std::uint32_t e) { static_cast<attach_stream*>(self)->on_events(e); }, this),
+    : context_(context), owner_(&owner),
+      socket_(context.loop, [](void* self, std::uint32_t e) { static_cast<attach_stream*>(self)->on_events(e); }, this),
       options_(options), terminal_(terminal), discard_input_(!options.want_stdin()) {
   socket_.open(std::move(socket));
 }
 
-attach_stream::attach_stream(event_loop& loop, std::span<char> read_buffer, attach_owner& owner,
-                             const pb::AttachState& state)
-    : attach_stream(loop, read_buffer, owner, unique_fd(state.fd()), state.options(), state.terminal()) {
+attach_stream::attach_stream(attach_context context, attach_owner& owner, const pb::AttachState& state)
+    : attach_stream(context, owner, unique_fd(state.fd()), state.options(), state.terminal()) {
   queue_ = state.unsent();
+  context_.queued_total += queue_.size();
   input_open_ = state.input_open();
   output_open_ = state.output_open();
   hung_up_ = state.hung_up();
@@ -75,6 +75,7 @@ void attach_stream::send(stream s, std::string_view bytes) {
     sent = static_cast<std::size_t>(r);
     if (sent == header_size + n) return;
   }
+  context_.queued_total += header_size + n - sent;
   if (sent < header_size) queue_.append(header + sent, header_size - sent);
   queue_.append(bytes.substr(sent > header_size ? sent - header_size : 0));
   update_interest();
@@ -87,10 +88,10 @@ void attach_stream::flush() {
     if (r < 0) return drop_output();
     if (r == 0) break;
     sent_ += static_cast<std::size_t>(r);
+    context_.queued_total -= static_cast<std::size_t>(r);
   }
   if (queued() == 0) {
-    queue_ = std::string(); // gives its memory back
-    sent_ = 0;
+    clear_queue();
   } else if (sent_ > attach_queue_bytes_low) {
     queue_.erase(0, sent_);
     sent_ = 0;
@@ -99,14 +100,19 @@ void attach_stream::flush() {
 
 void attach_stream::drop_output() {
   output_open_ = false;
-  queue_ = std::string();
+  clear_queue();
+}
+
+void attach_stream::clear_queue() noexcept {
+  context_.queued_total -= queued();
+  queue_ = std::string(); // gives its memory back
   sent_ = 0;
 }
 
 void attach_stream::read_input() {
-  const auto n = ::recv(socket_.fd(), read_buffer_.data(), read_buffer_.size(), MSG_DONTWAIT);
+  const auto n = ::recv(socket_.fd(), context_.read_buffer.data(), context_.read_buffer.size(), MSG_DONTWAIT);
   if (n > 0) {
-    if (!discard_input_) owner_->take_input({read_buffer_.data(), static_cast<std::size_t>(n)});
+    if (!discard_input_) owner_->take_input({context_.read_buffer.data(), static_cast<std::size_t>(n)});
     return;
   }
   if (n < 0 && errno == EINTR) return;
@@ -146,7 +152,7 @@ void attach_stream::stop_input() {
 
 void attach_stream::finish() {
   // Unread input would make close(2) reset the connection, and the client would lose what it has not read yet.
-  for (int i = 0; i < 16 && ::recv(socket_.fd(), read_buffer_.data(), read_buffer_.size(), MSG_DONTWAIT) > 0;) ++i;
+  for (int i = 0; i < 16 && ::recv(socket_.fd(), context_.read_buffer.data(), context_.read_buffer.size(), MSG_DONTWAIT) > 0;) ++i;
   // Not by closing alone: the engine may hold the same socket.
   ::shutdown(socket_.fd(), SHUT_WR);
   socket_.close();

@@ -16,12 +16,27 @@
 
 namespace gantry::runtime::shim {
 
+/// One read of a container's output, or of a client's input.
+inline constexpr std::size_t read_buffer_bytes = 64u << 10;
 /// Above this the container's streams pause. One read more fits on top.
 inline constexpr std::size_t attach_queue_bytes_max = 1u << 20;
 /// At or below this they go on.
 inline constexpr std::size_t attach_queue_bytes_low = attach_queue_bytes_max / 2;
+/// When all queues together hold more than this, each may hold only the squeezed size: a thousand clients that do not
+/// read must not cost a gigabyte.
+inline constexpr std::size_t attach_queues_bytes_max = 128u << 20;
+inline constexpr std::size_t attach_queue_bytes_squeezed = read_buffer_bytes;
+/// Clients of one container at once; one more is refused.
+inline constexpr std::size_t attaches_max = 256;
 
 class attach_stream;
+
+/// What attach streams share: one of each for a shim.
+struct attach_context {
+  event_loop& loop;
+  std::span<char> read_buffer;
+  std::size_t& queued_total; ///< bytes in all queues
+};
 
 /// Who holds attach streams: a container, or the list of those that outlive theirs. None of these calls comes from
 /// within `send` or `resume_input`: after those the owner looks at `gone` itself.
@@ -43,10 +58,13 @@ protected:
 
 class attach_stream {
 public:
-  attach_stream(event_loop& loop, std::span<char> read_buffer, attach_owner& owner, unique_fd socket,
-                const pb::AttachOptions& options, bool terminal);
+  attach_stream(attach_context context, attach_owner& owner, unique_fd socket, const pb::AttachOptions& options,
+                bool terminal);
   /// As an earlier shim saved it; its descriptor becomes ours.
-  attach_stream(event_loop& loop, std::span<char> read_buffer, attach_owner& owner, const pb::AttachState& state);
+  attach_stream(attach_context context, attach_owner& owner, const pb::AttachState& state);
+  attach_stream(const attach_stream&) = delete;
+  attach_stream& operator=(const attach_stream&) = delete;
+  ~attach_stream() { clear_queue(); }
   void save(pb::AttachState& out) const;
 
   /// Begins to read input and to notice a hang-up.
@@ -69,10 +87,11 @@ private:
   void end_input();
   void flush();
   void drop_output();
+  void clear_queue() noexcept;
   void update_interest();
   [[nodiscard]] bool may_read() const { return input_open_ && (discard_input_ || owner_->wants_input()); }
 
-  std::span<char> read_buffer_;
+  attach_context context_;
   attach_owner* owner_;
   watch socket_;
   std::string queue_;

@@ -2,6 +2,7 @@
 #include "runtime/shim/container.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,7 +30,8 @@ struct pipe_ends {
 
 result<pipe_ends> make_pipe() {
   int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) != 0) return sys_error("make pipe", errno);
+  if (::pipe2(fds, O_CLOEXEC) != 0)
+    return sys_error("make pipe", errno, errno == EMFILE || errno == ENFILE ? errc::unavailable : errc::internal);
   return pipe_ends{unique_fd(fds[0]), unique_fd(fds[1])};
 }
 
@@ -81,9 +83,8 @@ result<> container::begin(std::vector<unique_fd> sockets,
                           const google::protobuf::RepeatedPtrField<pb::AttachOptions>& options) {
   GANTRY_ASSERT(sockets.size() == static_cast<std::size_t>(options.size()));
   for (std::size_t i = 0; i < sockets.size(); ++i)
-    attaches_.push_back(std::make_unique<attach_stream>(context_.loop, context_.read_buffer, *this,
-                                                        std::move(sockets[i]), options[static_cast<int>(i)],
-                                                        terminal_));
+    attaches_.push_back(std::make_unique<attach_stream>(context_.for_attach(), *this, std::move(sockets[i]),
+                                                        options[static_cast<int>(i)], terminal_));
   GANTRY_TRY(theirs, make_pipes());
   GANTRY_TRY(child, context_.kernel.begin_launch(pending_->spec, std::move(theirs)));
   pid_ = launching_pid_ = child.pid;
@@ -118,6 +119,12 @@ void container::on_status() {
   start_relaying();
 }
 
+void container::settle(std::chrono::milliseconds at_most) {
+  if (phase_ != phase::launching) return;
+  pollfd p{status_.fd(), POLLIN, 0};
+  if (::poll(&p, 1, static_cast<int>(at_most.count())) > 0) on_status();
+}
+
 void container::start_relaying() {
   pidfd_.want(EPOLLIN);
   update_pause();
@@ -130,8 +137,10 @@ error container::not_running(const char* verb) const {
 
 result<> container::attach(unique_fd socket, const pb::AttachOptions& options) {
   if (phase_ == phase::ended) return not_running("attach");
-  attaches_.push_back(std::make_unique<attach_stream>(context_.loop, context_.read_buffer, *this, std::move(socket),
-                                                      options, terminal_));
+  if (attaches_.size() >= attaches_max)
+    return error{errc::unavailable, 0, "attach `" + id_ + "`: too many clients are attached"};
+  attaches_.push_back(
+      std::make_unique<attach_stream>(context_.for_attach(), *this, std::move(socket), options, terminal_));
   if (phase_ == phase::running) attaches_.back()->start();
   return {};
 }

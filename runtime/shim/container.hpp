@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -35,9 +35,6 @@ struct kernel_ops {
 /// The launcher and the cgroups of this host.
 kernel_ops real_kernel_ops();
 
-/// Waiting input for one container, at most: what one read from a client gives.
-inline constexpr std::size_t read_buffer_bytes = 64u << 10;
-
 class container;
 
 /// Shared by all containers of a shim.
@@ -46,6 +43,9 @@ struct container_context {
   const kernel_ops& kernel;
   std::span<char> read_buffer;
   record_buffer& records;
+  std::size_t& queued_total;
+
+  [[nodiscard]] attach_context for_attach() const noexcept { return {loop, read_buffer, queued_total}; }
 };
 
 class container_host {
@@ -78,7 +78,7 @@ public:
   /// Makes the streams and clones. The outcome comes to the host unless this fails.
   /// Errors: internal (no descriptors left; clone refused).
   result<> begin(std::vector<unique_fd> attach_sockets, const google::protobuf::RepeatedPtrField<pb::AttachOptions>&);
-  /// Errors: conflict (not running).
+  /// Errors: conflict (not running) · unavailable (too many clients).
   result<> attach(unique_fd socket, const pb::AttachOptions& options);
   /// Errors: conflict (not running) · invalid_parameter (no such signal).
   result<> signal(int number, bool all);
@@ -86,6 +86,8 @@ public:
   result<> resize(unsigned rows, unsigned columns);
   void reopen_log() noexcept { log_.reopen(); }
 
+  /// Waits for the outcome of a launch, and tells the host. Does nothing when it is running.
+  void settle(std::chrono::milliseconds at_most);
   /// Looks whether init has ended, and if so reaps it and tells the host. True then.
   bool reap();
   /// Clients that have not taken all output yet; the caller owns them from now on.
@@ -143,7 +145,7 @@ private:
   watch pidfd_;
   watch in_, out_, err_; ///< pipes; with a terminal `in_` and `out_` are its master
   unique_fd pty_slave_;  ///< held so that the master does not hang up while the program has it closed
-  std::string stdin_queue_;
+  std::string stdin_queue_; ///< at most what one read from a client gave
   std::vector<std::unique_ptr<attach_stream>> attaches_;
   unix_nanos started_at_ = 0;
   pid_t pid_ = -1;

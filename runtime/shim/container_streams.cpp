@@ -62,9 +62,11 @@ void container::update_pause() {
   if (phase_ != phase::running) return;
   std::size_t longest = 0;
   for (const auto& a : attaches_) longest = std::max(longest, a->queued());
+  const auto limit =
+      context_.queued_total > attach_queues_bytes_max ? attach_queue_bytes_squeezed : attach_queue_bytes_max;
   // Between the two marks it stays as it is.
-  if (longest > attach_queue_bytes_max) paused_ = true;
-  if (longest <= attach_queue_bytes_low) paused_ = false;
+  if (longest > limit) paused_ = true;
+  if (longest <= limit / 2) paused_ = false;
   const std::uint32_t wanted = paused_ ? 0u : std::uint32_t{EPOLLIN};
   out_.want(wanted);
   err_.want(wanted);

@@ -2,6 +2,7 @@
 #include "runtime/shim/endpoint.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,11 +10,14 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 
 namespace gantry::runtime::shim {
 
 namespace {
+
+constexpr std::chrono::seconds ending_patience{2};
 
 result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un a{};
@@ -32,11 +36,17 @@ bool answers(const sockaddr_un& a) noexcept {
   return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0 || errno == EAGAIN;
 }
 
-result<unique_fd> take_lock(const std::string& path) {
+result<unique_fd> take_lock(const std::string& path, const sockaddr_un& address) {
   unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return sys_error("open `" + path + "`", errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  // A shim that ends holds the lock a moment longer than its socket.
+  const auto until = std::chrono::steady_clock::now() + ending_patience;
+  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return sys_error("lock `" + path + "`", errno);
+    if (!answers(address) && std::chrono::steady_clock::now() < until) {
+      ::poll(nullptr, 0, 10);
+      continue;
+    }
     char pid[16] = {};
     const auto n = ::pread(lock.get(), pid, sizeof pid - 1, 0);
     return error{errc::conflict, EWOULDBLOCK,
@@ -69,7 +79,8 @@ result<unique_fd> listen_at(const std::string& path) {
 result<endpoint> take_run_root(const std::string& dir) {
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return sys_error("make `" + dir + "`", errno);
   endpoint out;
-  GANTRY_TRY(lock, take_lock(dir + "/shim.lock"));
+  GANTRY_TRY(address, address_of(dir + "/shim.sock"));
+  GANTRY_TRY(lock, take_lock(dir + "/shim.lock", address));
   out.lock = std::move(lock);
   GANTRY_TRY(listener, listen_at(dir + "/shim.sock"));
   out.listener = std::move(listener);

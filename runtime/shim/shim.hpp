@@ -23,6 +23,8 @@ inline constexpr std::size_t launches_max = 4096;
 inline constexpr std::size_t label_bytes_max = 64u << 10;
 inline constexpr std::size_t held_bytes_max = shim_frame_bytes_max - (1u << 20);
 inline constexpr std::size_t id_bytes_max = 255;
+/// Hello waits so long for launches that a connection asked for which is gone.
+inline constexpr std::chrono::milliseconds settle_ms_max{2000};
 
 /// What one container may take in Hello's answer.
 inline std::size_t held_size(const std::string& id, const std::string& label) noexcept {
@@ -63,6 +65,7 @@ private:
   void on_signals();
   void reap_strays();
   void sweep_connections();
+  void settle_orphaned_launches();
 
   void hello(engine_connection& from, std::uint64_t request, const pb::Hello& m);
   void launch(engine_connection& from, std::uint64_t request, pb::Launch&& m);
@@ -78,13 +81,14 @@ private:
   std::unique_ptr<container> take(container& c);
   void forget_held(std::size_t bytes) noexcept { held_bytes_ -= bytes; }
 
-  container_context context() { return {loop_, kernel_, read_buffer_, records_}; }
+  container_context context() { return {loop_, kernel_, read_buffer_, records_, attach_queued_}; }
 
   event_loop loop_;
   kernel_ops kernel_;
   unique_fd lock_;
   std::vector<char> read_buffer_;
   record_buffer records_;
+  std::size_t attach_queued_ = 0;
   lingering lingering_;
   watch listener_;
   watch signals_;

@@ -72,8 +72,9 @@ void server::hello(engine_connection& from, std::uint64_t request, const pb::Hel
   if (m.version() != shim_protocol_version) return from.send(message);
   from.greeted = true;
   from.events = m.events();
+  settle_orphaned_launches();
   for (const auto& [id, c] : containers_) {
-    // One whose launch is under way is told too, without a pid: its Reply may have been for a connection that is gone.
+    // One whose launch is under way is told too, without a pid.
     auto& held = *out.add_containers();
     held.set_id(id);
     held.set_label(c->label());
@@ -83,6 +84,19 @@ void server::hello(engine_connection& from, std::uint64_t request, const pb::Hel
   }
   for (const auto& [id, held] : ended_) *out.add_containers() = held;
   from.send(message);
+}
+
+/// Nobody waits for their Reply any more, and the engine that says Hello now must not miss how they ended. That takes
+/// milliseconds, and happens only when an engine was killed at that moment.
+void server::settle_orphaned_launches() {
+  std::vector<std::string> ids;
+  for (const auto& [id, c] : containers_)
+    if (c->state() == container::phase::launching && connection(c->asked_by().connection) == nullptr) ids.push_back(id);
+  const auto until = event_loop::clock::now() + settle_ms_max;
+  for (const auto& id : ids) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - event_loop::clock::now());
+    containers_.at(id)->settle(std::max(left, std::chrono::milliseconds(0)));
+  }
 }
 
 result<> server::check_launch(const pb::Launch& m) const {
@@ -97,6 +111,7 @@ result<> server::check_launch(const pb::Launch& m) const {
     return refuse(errc::invalid_parameter, "the log's attributes are too long");
   if (m.log().max_size_bytes() < 0 || m.log().max_files() > log_files_max)
     return refuse(errc::invalid_parameter, "the log's size or number of files is out of range");
+  if (ending_) return refuse(errc::unavailable, "the shim is ending");
   if (launches_ >= launches_max) return refuse(errc::unavailable, "too many launches are under way");
   if (held_bytes_ + held_size(m.id(), m.label()) > held_bytes_max)
     return refuse(errc::unavailable, "the shim holds too many containers");

@@ -60,7 +60,7 @@ container::container(container_context context, container_host& host, const pb::
   out_.open(taken(s.out_fd()));
   err_.open(taken(s.err_fd()));
   for (const auto& a : s.attaches())
-    attaches_.push_back(std::make_unique<attach_stream>(context_.loop, context_.read_buffer, *this, a));
+    attaches_.push_back(std::make_unique<attach_stream>(context_.for_attach(), *this, a));
   if (s.status_fd() != 0) {
     // Without the child's slot: the launcher's shared memory is not ours any more.
     pending_.reset(new pending{s.spec(), {}});
@@ -104,7 +104,7 @@ void server::restore(const pb::ShimState& state) {
     containers_.emplace(s.id(), std::move(c));
   }
   for (const auto& a : state.lingering())
-    lingering_.add(std::make_unique<attach_stream>(loop_, read_buffer_, lingering_, a));
+    lingering_.add(std::make_unique<attach_stream>(context().for_attach(), lingering_, a));
   // Signals that came between the programs are lost; what they told of is not.
   strays_.arm(std::chrono::milliseconds(0));
   log::info("shim: took over", {{"containers", std::to_string(containers_.size())},

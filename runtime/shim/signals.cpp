@@ -41,7 +41,7 @@ result<unique_fd> install_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR2, SIGPIPE, SIGHUP})
+  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGUSR2, SIGPIPE, SIGHUP, SIGXFSZ})
     if (::sigaction(number, &action, nullptr) != 0) return sys_error("sigaction", errno);
   // Whoever started us may have blocked some.
   sigset_t none;

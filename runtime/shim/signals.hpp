@@ -13,7 +13,7 @@ struct signal_set {
   bool upgrade = false;   ///< SIGUSR2
 };
 
-/// Installs the handlers; gives an eventfd that turns readable when one ran. SIGPIPE and SIGHUP do nothing.
+/// Installs the handlers; gives an eventfd that turns readable when one ran. SIGPIPE, SIGHUP and SIGXFSZ do nothing.
 result<unique_fd> install_signals();
 
 /// What came since the last call. Clears the eventfd.

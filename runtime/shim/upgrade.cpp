@@ -105,11 +105,16 @@ error upgrade(server& from, const std::string& program, std::vector<std::string>
   std::vector<char*> argv;
   for (auto& a : arguments) argv.push_back(a.data());
   argv.push_back(nullptr);
+  // Exec resets our handlers: a signal that came then would kill the shim. The new program unblocks them.
+  sigset_t all, old;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &old);
   set_close_on_exec(state, false);
   ::fcntl(fd.get(), F_SETFD, 0);
   ::execv(program.c_str(), argv.data());
   auto failed = sys_error("exec `" + program + "`", errno);
   set_close_on_exec(state, true);
+  ::sigprocmask(SIG_SETMASK, &old, nullptr);
   return failed;
 }
 

@@ -120,6 +120,44 @@ TEST_CASE("exits and containers are known to an engine that comes back", "[runti
   CHECK(engine.next_exit().id() == "stays");
 }
 
+TEST_CASE("a launch whose engine was killed is settled for the next one", "[runtime][shim]") {
+  shim_process shim;
+  const auto gate = shim.dir / "gate";
+  REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
+  const std::string args[] = {"sleep", "fail"};
+  const auto& last = args[GENERATE(0, 1)];
+  {
+    client engine(shim.dir);
+    engine.send(launch_of(shim.dir, "c", {"gate", gate, last, "1000"}));
+    engine.send(sh(shim.dir, "other", "sleep 1000"));
+    REQUIRE(eventually([&] { return shim.fds() > 15; }));
+  }
+  SECTION("it was quick") {
+    unique_fd opened;
+    // Without a reader, and before the child has come so far, there is nobody to open it for.
+    REQUIRE(eventually([&] {
+      opened.reset(::open(gate.c_str(), O_WRONLY | O_NONBLOCK));
+      return bool(opened);
+    }));
+    opened.reset();
+    client next(shim.dir);
+    std::map<std::string, std::int32_t> pids;
+    for (const auto& h : next.hello.containers()) pids[h.id()] = h.pid();
+    CHECK(pids["other"] > 0);
+    if (last == "fail")
+      CHECK(pids.count("c") == 0);
+    else
+      CHECK(pids["c"] > 0);
+  }
+  SECTION("it takes longer than Hello waits") {
+    client next(shim.dir);
+    for (const auto& h : next.hello.containers())
+      if (h.id() == "c") CHECK(h.pid() == 0);
+    CHECK(next.hello.containers_size() == 2);
+    ::close(::open(gate.c_str(), O_WRONLY));
+  }
+}
+
 TEST_CASE("every connection that wants events gets them", "[runtime][shim]") {
   shim_process shim;
   client one(shim.dir), two(shim.dir), quiet(shim.dir, false);
@@ -181,6 +219,14 @@ TEST_CASE("shutdown is refused while a container runs, then granted", "[runtime]
   CHECK_FALSE(engine.shut_down().has_failure());
   CHECK(shim.wait() == 0);
   CHECK_FALSE(fs::exists(shim.dir / "shim.sock"));
+}
+
+TEST_CASE("a shim that ends makes room for the next", "[runtime][shim]") {
+  shim_process shim;
+  client engine(shim.dir);
+  CHECK_FALSE(engine.shut_down().has_failure());
+  const auto next = runtime::shim::take_run_root(shim.dir); // it may still hold the lock
+  CHECK(next.has_value());
 }
 
 TEST_CASE("SIGTERM is ignored while containers run and ends an idle shim", "[runtime][shim]") {

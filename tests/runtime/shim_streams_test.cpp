@@ -160,9 +160,20 @@ TEST_CASE("a client that does not read makes its container wait, and costs no mo
   const auto rss = shim.rss_kb();
   const auto pid = engine.ask(m, {attach.theirs.get()}).pid();
   attach.theirs.reset();
-  // It stands when its pipe is full: it waits in the kernel for a reader.
+  // It stands when what it has written does not grow any more, beyond what the queue takes.
+  const auto written = [&] {
+    std::istringstream in(read_file("/proc/" + std::to_string(pid) + "/io"));
+    for (std::string key; in >> key;)
+      if (std::size_t n = 0; key == "wchar:" && in >> n) return n;
+    return std::size_t{0};
+  };
+  std::size_t last = 0;
+  int same = 0;
   const auto stands = [&] {
-    return read_file("/proc/" + std::to_string(pid) + "/wchan").find("pipe_write") != std::string::npos;
+    const auto now = written();
+    same = now == last ? same + 1 : 0;
+    last = now;
+    return same > 50 && now > runtime::shim::attach_queue_bytes_max;
   };
   REQUIRE(eventually(stands));
   CHECK(shim.rss_kb() < rss + 4096);
@@ -188,6 +199,49 @@ TEST_CASE("a client that does not read makes its container wait, and costs no mo
     CHECK(got.size() > runtime::shim::attach_queue_bytes_max);
     CHECK(got.substr(0, 6) == "1\n2\n3\n");
   }
+}
+
+TEST_CASE("clients that do not read share a bound", "[runtime][shim][attach]") {
+  shim_process shim;
+  client engine(shim.dir);
+  constexpr std::size_t mb = 1u << 20;
+  constexpr std::size_t clients = runtime::shim::attach_queues_bytes_max / mb + 30;
+  auto cat = launch_of(shim.dir, "cat", {"cat"});
+  cat.mutable_launch()->mutable_spec()->mutable_process()->set_open_stdin(true);
+  CHECK_FALSE(engine.ask(cat).has_failure());
+  std::vector<socket_pair> deaf(clients);
+  pb::ToShim a;
+  a.mutable_attach()->set_id("cat");
+  a.mutable_attach()->mutable_options()->set_want_stdout(true);
+  for (auto& d : deaf) {
+    REQUIRE_FALSE(engine.ask(a, {d.theirs.get()}).has_failure());
+    d.theirs.reset();
+  }
+  SECTION("of memory") {
+    socket_pair writer;
+    a.mutable_attach()->mutable_options()->set_want_stdout(false);
+    a.mutable_attach()->mutable_options()->set_want_stdin(true);
+    REQUIRE_FALSE(engine.ask(a, {writer.theirs.get()}).has_failure());
+    const std::string chunk(65536, 'x');
+    std::size_t sent = 0;
+    // Until cat stands because nobody reads what it writes.
+    pollfd p{writer.ours.get(), POLLOUT, 0};
+    while (::poll(&p, 1, 500) > 0 && sent < 16 * mb) {
+      const auto n = ::send(writer.ours.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+      if (n > 0) sent += static_cast<std::size_t>(n);
+    }
+    CHECK(sent < 4 * mb);
+    // A queue's memory grows by doubling.
+    CHECK(shim.rss_kb() / 1024 < 2 * runtime::shim::attach_queues_bytes_max / mb + 64);
+  }
+  SECTION("of number") {
+    std::vector<socket_pair> more(runtime::shim::attaches_max - clients);
+    for (auto& d : more) REQUIRE_FALSE(engine.ask(a, {d.theirs.get()}).has_failure());
+    socket_pair over;
+    CHECK(engine.ask(a, {over.theirs.get()}).failure().code() == std::uint32_t(errc::unavailable));
+  }
+  CHECK_FALSE(engine.signal("cat", SIGKILL).has_failure());
+  CHECK(engine.next_exit().id() == "cat");
 }
 
 TEST_CASE("a pipe that outlives init is not waited for", "[runtime][shim]") {
