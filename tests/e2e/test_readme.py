@@ -38,7 +38,7 @@ def test_the_tour():
     assert len(steps) > 10, "README has no tour"
     work = tempfile.mkdtemp(prefix="gantry-e2e-tour-")
     client = next(iter(docker_commands().values()))
-    env = {**{k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}, "GANTRY_PRESET": BUILD.name,
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}, "GANTRY_BUILD": str(BUILD),
            "DOCKER_CONFIG": work, "PATH": f"{os.path.dirname(client)}:{os.environ['PATH']}"}
     shell = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              cwd=ROOT, env=env)
