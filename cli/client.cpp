@@ -109,24 +109,45 @@ std::optional<command> resolve(const std::string& name) {
   return std::nullopt;
 }
 
-int run_one(const command& self, const std::string& host, const string_list& arguments) {
+int run_one(const command& self, const std::string& host, const string_list& arguments, const client_streams& to) {
   auto address = parse_host_address(host);
   if (address.has_error()) {
-    std::cerr << address.error().message << '\n';
+    to.err << address.error().message << '\n';
     return self.error_status;
   }
   engine_client engine(std::move(*address));
-  command_context context{engine, std::cout, std::cerr};
+  command_context context{engine, to.out, to.err, to.in_fd, to.out_fd, to.err_fd};
   auto status = self.run(context, self, arguments);
-  std::cout.flush();
+  to.out.flush();
   if (status.has_value()) return *status;
-  print_failure(std::cerr, self, status.error());
+  print_failure(to.err, self, status.error());
   return self.error_status;
 }
 
 } // namespace
 
 std::span<const command> command_table() noexcept { return commands; }
+
+int run_client(string_list words, const std::string& host, const client_streams& streams) {
+  std::string name = words.front();
+  words.erase(words.begin());
+  const bool is_group = std::find(std::begin(groups), std::end(groups), name) != std::end(groups);
+  if (is_group) {
+    const std::string group = name;
+    if (words.empty() || words.front() == "--help") {
+      streams.out << group_usage(group);
+      return 0;
+    }
+    name += " " + words.front();
+    words.erase(words.begin());
+  }
+  if (const auto self = resolve(name)) return run_one(*self, host, words, streams);
+  const std::string group = is_group ? " " + name.substr(0, name.find(' ')) : "";
+  streams.err << "gantry: unknown command: gantry " << name << "\n\n"
+              << (is_group ? "Usage:  gantry" + group + "\n\n" : "") << "Run 'gantry" << group
+              << " --help' for more information\n";
+  return 1;
+}
 
 int client_main(int argc, const char* const* argv) {
   // A closed pipe is an error of the write that meets it: the terminal must still be put right.
@@ -151,27 +172,7 @@ int client_main(int argc, const char* const* argv) {
     (help ? std::cout : std::cerr) << global_usage();
     return help ? 0 : 1;
   }
-  std::string name = rest->front();
-  rest->erase(rest->begin());
-  const bool is_group = std::find(std::begin(groups), std::end(groups), name) != std::end(groups);
-  if (is_group) {
-    const std::string group = name;
-    if (rest->empty() || rest->front() == "--help") {
-      std::cout << group_usage(group);
-      return 0;
-    }
-    name += " " + rest->front();
-    rest->erase(rest->begin());
-  }
-  const auto self = resolve(name);
-  if (!self) {
-    const std::string group = is_group ? " " + name.substr(0, name.find(' ')) : "";
-    std::cerr << "gantry: unknown command: gantry " << name << "\n\n"
-              << (is_group ? "Usage:  gantry" + group + "\n\n" : "") << "Run 'gantry" << group
-              << " --help' for more information\n";
-    return 1;
-  }
-  return run_one(*self, choose_host(host), *rest);
+  return run_client(std::move(*rest), choose_host(host), {std::cout, std::cerr});
 }
 
 } // namespace gantry::cli

@@ -45,6 +45,14 @@ std::span<const command> command_table() noexcept;
 
 /// The whole client: argv to exit status.
 int client_main(int argc, const char* const* argv);
+/// Where a client's input comes from and its output goes.
+struct client_streams {
+  std::ostream& out;
+  std::ostream& err;
+  int in_fd = 0, out_fd = 1, err_fd = 2;
+};
+/// The same without the global flags: {"container", "ls", "-a"} against the engine at `host`.
+int run_client(string_list words, const std::string& host, const client_streams& streams);
 
 /// Prints an error as docker does: `gantry: ` before those of run and create, with a line that names the help.
 void print_failure(std::ostream& err, const command& self, const error& e);

@@ -190,6 +190,11 @@ result<http_reply> http_client::exchange(const http_request& r, const body_sink*
   for (;;) {
     GANTRY_TRYV(ensure_connected());
     auto sent = send(r);
+    if (sent.has_error() && sent.error().code != errc::unavailable) {
+      // The source failed, not the connection: the peer still waits for the rest, and has nothing to say.
+      disconnect();
+      return std::move(sent).error();
+    }
     begun b{reply_reader(kind), {}, false};
     // Also after a failed send: the peer may have said why before it closed.
     auto reply = read_reply(b, sink);
