@@ -25,8 +25,8 @@ def saved_by_docker(tar):
         try:
             subprocess.run([ROOT / "tools" / "peer", "start", peer], check=True, capture_output=True, timeout=120)
             docker("import", "-c", 'CMD ["cat", "/made"]', "-", "base", input=tar)
-            docker("run", "--name", "c", "--network", "none", "base", "sh", "-c", "echo by docker > /made; rm /etc/group")
-            docker("commit", "-c", 'CMD ["cat", "/made"]', "-c", "LABEL from=docker", "c", "dockermade:1")
+            docker("run", "--name", "made", "--network", "none", "base", "sh", "-c", "echo by docker > /made; rm /etc/group")
+            docker("commit", "-c", 'CMD ["cat", "/made"]', "-c", "LABEL from=docker", "made", "dockermade:1")
             docker("tag", "dockermade:1", "dockermade:also")
             docker("save", "-o", path, "dockermade:1", "dockermade:also")
         finally:

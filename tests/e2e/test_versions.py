@@ -47,6 +47,7 @@ def test_the_docker_command_in_old_versions(engine, version):
 
 
 @pytest.mark.skipif(len(docker_commands()) < 2, reason="only one docker command here: tools/setup fetches another")
+@pytest.mark.parametrize("client", docker_commands().values(), ids=docker_commands().keys())
 def test_an_old_command_negotiates(engine, client):
     shown = engine.out("version", "--format", "{{.Client.APIVersion}} {{.Server.APIVersion}}", client=client).split()
     assert shown[1] == "1.51" and shown[0] <= "1.51"
