@@ -28,7 +28,8 @@ api::string_list make_env(const spec_inputs& in) {
   const auto own = env.size();
   for (const auto& entry : in.definition.config.env) {
     const auto end = env.begin() + static_cast<std::ptrdiff_t>(own);
-    const auto found = std::find_if(env.begin(), end, [&](const std::string& e) { return name_of(e) == name_of(entry); });
+    const auto found =
+        std::find_if(env.begin(), end, [&](const std::string& e) { return name_of(e) == name_of(entry); });
     if (entry.find('=') == std::string::npos) {
       if (found != end) found->clear();
     } else if (found != end) {
@@ -72,10 +73,12 @@ void choose(Namespaces::Choice& choice, Namespaces::Mode mode, const std::string
   choice.set_path(path);
 }
 
-result<> join_namespace(Namespaces::Choice& choice, const std::string& mode, const std::string& path, const char* what) {
+result<> join_namespace(Namespaces::Choice& choice, const std::string& mode, const std::string& path,
+                        const char* what) {
   if (path.empty())
-    return error{errc::conflict, 0, std::string("cannot join ") + what + " namespace of a non running container: " +
-                                        mode.substr(mode.find(':') + 1)};
+    return error{errc::conflict, 0,
+                 std::string("cannot join ") + what +
+                     " namespace of a non running container: " + mode.substr(mode.find(':') + 1)};
   choose(choice, Namespaces::PATH, path);
   return {};
 }
@@ -84,35 +87,48 @@ bool is_container(const std::string& mode) { return mode.starts_with("container:
 
 result<> fill_ipc(const spec_inputs& in, Namespaces& n) {
   const std::string mode = in.definition.host.ipc_mode.empty() ? in.ipc_mode_default : in.definition.host.ipc_mode;
-  if (mode == "host") choose(*n.mutable_ipc(), Namespaces::HOST);
-  else if (is_container(mode)) return join_namespace(*n.mutable_ipc(), mode, in.ipc_namespace_path, "ipc");
-  else if (mode == "private" || mode == "shareable" || mode == "none") choose(*n.mutable_ipc(), Namespaces::PRIVATE);
-  else return invalid("invalid IPC mode: " + mode);
+  if (mode == "host")
+    choose(*n.mutable_ipc(), Namespaces::HOST);
+  else if (is_container(mode))
+    return join_namespace(*n.mutable_ipc(), mode, in.ipc_namespace_path, "ipc");
+  else if (mode == "private" || mode == "shareable" || mode == "none")
+    choose(*n.mutable_ipc(), Namespaces::PRIVATE);
+  else
+    return invalid("invalid IPC mode: " + mode);
   return {};
 }
 
 result<> fill_network(const spec_inputs& in, Namespaces& n) {
   const std::string& mode = in.definition.host.network_mode;
-  if (mode == "host") choose(*n.mutable_network(), Namespaces::HOST);
-  else if (is_container(mode)) return join_namespace(*n.mutable_network(), mode, in.network_namespace_path, "network");
-  else if (!in.network_namespace_path.empty()) choose(*n.mutable_network(), Namespaces::PATH, in.network_namespace_path);
-  else choose(*n.mutable_network(), Namespaces::PRIVATE);
+  if (mode == "host")
+    choose(*n.mutable_network(), Namespaces::HOST);
+  else if (is_container(mode))
+    return join_namespace(*n.mutable_network(), mode, in.network_namespace_path, "network");
+  else if (!in.network_namespace_path.empty())
+    choose(*n.mutable_network(), Namespaces::PATH, in.network_namespace_path);
+  else
+    choose(*n.mutable_network(), Namespaces::PRIVATE);
   return {};
 }
 
 result<> fill_namespaces(const spec_inputs& in, runtime::pb::Spec& spec) {
   auto& n = *spec.mutable_namespaces();
   const auto& host = in.definition.host;
-  if (host.pid_mode == "host") choose(*n.mutable_pid(), Namespaces::HOST);
-  else if (is_container(host.pid_mode)) GANTRY_TRYV(join_namespace(*n.mutable_pid(), host.pid_mode, in.pid_namespace_path, "PID"));
-  else if (host.pid_mode.empty() || host.pid_mode == "private") choose(*n.mutable_pid(), Namespaces::PRIVATE);
-  else return invalid("invalid PID mode: " + host.pid_mode);
+  if (host.pid_mode == "host")
+    choose(*n.mutable_pid(), Namespaces::HOST);
+  else if (is_container(host.pid_mode))
+    GANTRY_TRYV(join_namespace(*n.mutable_pid(), host.pid_mode, in.pid_namespace_path, "PID"));
+  else if (host.pid_mode.empty() || host.pid_mode == "private")
+    choose(*n.mutable_pid(), Namespaces::PRIVATE);
+  else
+    return invalid("invalid PID mode: " + host.pid_mode);
 
   GANTRY_TRYV(fill_ipc(in, n));
   GANTRY_TRYV(fill_network(in, n));
   if (host.uts_mode != "" && host.uts_mode != "host") return invalid("invalid UTS mode: " + host.uts_mode);
   choose(*n.mutable_uts(), host.uts_mode == "host" ? Namespaces::HOST : Namespaces::PRIVATE);
-  if (!host.userns_mode.empty() && host.userns_mode != "host") return invalid("invalid user namespace mode: " + host.userns_mode);
+  if (!host.userns_mode.empty() && host.userns_mode != "host")
+    return invalid("invalid user namespace mode: " + host.userns_mode);
 
   std::string cgroupns = host.cgroupns_mode.empty() ? in.cgroupns_mode_default : host.cgroupns_mode;
   if (cgroupns.empty()) cgroupns = in.host.cgroup_v2 ? "private" : "host";

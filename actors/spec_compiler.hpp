@@ -37,8 +37,8 @@ struct host_facts {
   bool swap_limit = true; ///< this kernel counts swap for control groups
   unsigned cpus = 1;
   std::string hostname;
-  std::string resolv_conf; ///< the text that containers start from; "" when there is none
-  std::string etc_hosts;   ///< the host's /etc/hosts
+  std::string resolv_conf;                         ///< the text that containers start from; "" when there is none
+  std::string etc_hosts;                           ///< the host's /etc/hosts
   std::vector<std::string> thermal_throttle_paths; ///< existing /sys/devices/system/cpu/cpuN/thermal_throttle
 
   /// Blocks: reads a few small files. For 127.0.0.53 alone it takes systemd-resolved's own file (behaviours 133).
@@ -48,13 +48,13 @@ struct host_facts {
 struct spec_inputs {
   const api::container_definition& definition;
   const host_facts& host;
-  std::string cgroup_path;       ///< "<cgroup_parent>/<id>"
-  std::string init_path;         ///< static init program for --init; "" when there is none
-  bool init_default = false;     ///< daemon's --init
+  std::string cgroup_path;        ///< "<cgroup_parent>/<id>"
+  std::string init_path;          ///< static init program for --init; "" when there is none
+  bool init_default = false;      ///< daemon's --init
   bool no_new_privileges = false; ///< daemon's default
   std::string ipc_mode_default = "private";
   std::string cgroupns_mode_default; ///< "": private on v2, host on v1
-  std::string seccomp_profile;   ///< daemon's default: "" is built in, "unconfined", or a profile's JSON text
+  std::string seccomp_profile;       ///< daemon's default: "" is built in, "unconfined", or a profile's JSON text
   std::vector<api::ulimit> default_ulimits;
   api::string_list dns, dns_options, dns_search; ///< daemon's defaults
   /// Namespaces of other containers, for `container:<id>` modes: "/proc/<pid>/ns/<kind>", or a kept namespace file.
@@ -64,15 +64,15 @@ struct spec_inputs {
   /// What `host-gateway` in ExtraHosts stands for; none: such an entry is refused.
   std::vector<std::string> host_gateway_addresses;
   seccomp_compiler compile_seccomp;
-  device_lookup lookup_device;   ///< unset: stat(2) on the host
+  device_lookup lookup_device; ///< unset: stat(2) on the host
 };
 
 /// Errors, with Docker's texts: invalid_parameter (the request cannot be carried out), not_implemented.
 result<runtime::pb::Spec> compile_spec(const spec_inputs& inputs);
 
-/// HostConfig.Binds, Mounts, Tmpfs and Config.Volumes as inspect's Mounts[] shows them (tmpfs of HostConfig.Tmpfs is not
-/// shown by Docker and left out). Named volumes come back with an empty `source` and a `name` ("" for an anonymous one):
-/// whoever keeps volumes fills these in. Call it at create: it is also the check of behaviours 182 to 186.
+/// HostConfig.Binds, Mounts, Tmpfs and Config.Volumes as inspect's Mounts[] shows them (tmpfs of HostConfig.Tmpfs is
+/// not shown by Docker and left out). Named volumes come back with an empty `source` and a `name` ("" for an anonymous
+/// one): whoever keeps volumes fills these in. Call it at create: it is also the check of behaviours 182 to 186.
 /// Errors: invalid_parameter.
 result<std::vector<api::mount_point>> resolve_mounts(const api::container_config& config, const api::host_config& host);
 

@@ -25,13 +25,16 @@ bool is_skipped(const std::string& name) {
 }
 
 std::optional<host_device> stat_device(const std::string& path) {
-  struct stat st{};
+  struct stat st {};
   if (::stat(path.c_str(), &st) != 0) return std::nullopt;
   host_device d;
   d.path = path;
-  if (S_ISCHR(st.st_mode)) d.type = 'c';
-  else if (S_ISBLK(st.st_mode)) d.type = 'b';
-  else return std::nullopt;
+  if (S_ISCHR(st.st_mode))
+    d.type = 'c';
+  else if (S_ISBLK(st.st_mode))
+    d.type = 'b';
+  else
+    return std::nullopt;
   d.major = gnu_dev_major(st.st_rdev);
   d.minor = gnu_dev_minor(st.st_rdev);
   d.file_mode = st.st_mode & 0777;
@@ -45,7 +48,8 @@ result<std::vector<host_device>> read_host_devices(const std::string& path) {
   std::vector<host_device> out;
   std::error_code ec;
   const auto kind = fs::status(path, ec).type();
-  if (ec || kind == fs::file_type::not_found) return error{errc::not_found, ENOENT, path + ": no such file or directory"};
+  if (ec || kind == fs::file_type::not_found)
+    return error{errc::not_found, ENOENT, path + ": no such file or directory"};
   if (kind != fs::file_type::directory) {
     auto one = stat_device(path);
     if (!one) return invalid("not a device node");
@@ -91,8 +95,8 @@ result<> add_mapping(const device_lookup& lookup, const api::device_mapping& map
       clean_path(mapping.path_in_container.empty() ? mapping.path_on_host : mapping.path_in_container);
   auto found = lookup(mapping.path_on_host);
   if (found.has_error())
-    return invalid("error gathering device information while adding custom device \"" + mapping.path_on_host +
-                   "\": " + (found.error().code == errc::not_found ? "no such file or directory" : found.error().message));
+    return invalid("error gathering device information while adding custom device \"" + mapping.path_on_host + "\": " +
+                   (found.error().code == errc::not_found ? "no such file or directory" : found.error().message));
   for (const auto& d : *found) {
     const bool is_itself = d.path == mapping.path_on_host || found->size() == 1;
     add_device(spec, d, is_itself ? inside : inside + d.path.substr(clean_path(mapping.path_on_host).size()));
@@ -128,8 +132,10 @@ result<runtime::pb::DeviceRule> parse_device_rule(const std::string& text) {
     if (numbers[i] == "*") continue;
     const auto n = parse_number<std::uint32_t>(numbers[i]);
     if (!n) return bad();
-    if (i == 0) rule.set_major(*n);
-    else rule.set_minor(*n);
+    if (i == 0)
+      rule.set_major(*n);
+    else
+      rule.set_minor(*n);
   }
   return rule;
 }

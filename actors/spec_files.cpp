@@ -47,7 +47,8 @@ std::vector<std::string> words(std::string_view line) {
     if (c == ' ' || c == '\t' || c == '\r') {
       if (!word.empty()) out.push_back(std::move(word));
       word.clear();
-    } else word += c;
+    } else
+      word += c;
   }
   if (!word.empty()) out.push_back(std::move(word));
   return out;
@@ -69,10 +70,14 @@ resolv_conf parse_resolv_conf(std::string_view text) {
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     const auto w = words(line);
     if (w.size() < 2) continue;
-    if (w[0] == "nameserver") out.nameservers.push_back(w[1]);
-    else if (w[0] == "search") out.search.assign(w.begin() + 1, w.end());
-    else if (w[0] == "domain") out.search.assign(1, w[1]);
-    else if (w[0] == "options") out.options.insert(out.options.end(), w.begin() + 1, w.end());
+    if (w[0] == "nameserver")
+      out.nameservers.push_back(w[1]);
+    else if (w[0] == "search")
+      out.search.assign(w.begin() + 1, w.end());
+    else if (w[0] == "domain")
+      out.search.assign(1, w[1]);
+    else if (w[0] == "options")
+      out.options.insert(out.options.end(), w.begin() + 1, w.end());
   }
   return out;
 }

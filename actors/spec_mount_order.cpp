@@ -89,12 +89,15 @@ result<std::vector<Mount>> user_mounts(const spec_inputs& in) {
     const auto found = known.find(m.shown.destination);
     if (m.shown.type == "volume") {
       if (found == known.end() || found->second->source.empty())
-        return error{errc::not_implemented, 0, "mount volume at `" + m.shown.destination + "`: volumes are not supported yet"};
+        return error{errc::not_implemented, 0,
+                     "mount volume at `" + m.shown.destination + "`: volumes are not supported yet"};
       m.shown.source = found->second->source;
     }
     if (found != known.end()) known.erase(found);
-    if (m.shown.type == "tmpfs") out.push_back(make_mount(m.shown.destination, "tmpfs", "tmpfs", m.tmpfs_options));
-    else out.push_back(bind_mount(m));
+    if (m.shown.type == "tmpfs")
+      out.push_back(make_mount(m.shown.destination, "tmpfs", "tmpfs", m.tmpfs_options));
+    else
+      out.push_back(bind_mount(m));
   }
   for (const auto& [destination, shown] : known) {
     if (shown->source.empty() || shown->type == "tmpfs") continue;
@@ -112,7 +115,8 @@ void add_file_mounts(const spec_inputs& in, std::vector<Mount>& out) {
   const std::pair<const char*, const std::string*> files[] = {
       {"/etc/resolv.conf", &d.resolv_conf_path}, {"/etc/hostname", &d.hostname_path}, {"/etc/hosts", &d.hosts_path}};
   for (const auto& [destination, path] : files) {
-    const bool taken = std::any_of(out.begin(), out.end(), [&](const Mount& m) { return m.destination() == destination; });
+    const bool taken =
+        std::any_of(out.begin(), out.end(), [&](const Mount& m) { return m.destination() == destination; });
     if (taken || path->empty()) continue;
     Mount m = make_mount(destination, "bind", *path, {"bind", "rprivate"});
     if (d.host.readonly_rootfs) m.add_options("ro");

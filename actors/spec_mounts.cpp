@@ -26,14 +26,18 @@ std::optional<mode_words> parse_mode(const std::string& mode) {
     if (word == "rw" || word == "ro") {
       ++rw;
       out.read_only = word == "ro";
-    } else if (word == "z" || word == "Z") ++labels;
-    else if (word == "nocopy") ++copy;
-    else if (word == "consistent" || word == "cached" || word == "delegated") ++consistency;
+    } else if (word == "z" || word == "Z")
+      ++labels;
+    else if (word == "nocopy")
+      ++copy;
+    else if (word == "consistent" || word == "cached" || word == "delegated")
+      ++consistency;
     else if (word == "private" || word == "rprivate" || word == "shared" || word == "rshared" || word == "slave" ||
              word == "rslave") {
       ++propagation;
       out.propagation = word;
-    } else return std::nullopt;
+    } else
+      return std::nullopt;
   }
   if (rw > 1 || labels > 1 || propagation > 1 || copy > 1 || consistency > 1) return std::nullopt;
   return out;
@@ -44,22 +48,23 @@ error mount_config_error(const std::string& type, const std::string& why) {
 }
 
 result<> check_destination(const std::string& path) {
-  if (path.empty() || path.front() != '/') return invalid("invalid mount path: '" + path + "' mount path must be absolute");
+  if (path.empty() || path.front() != '/')
+    return invalid("invalid mount path: '" + path + "' mount path must be absolute");
   if (clean_path(path) == "/") return invalid("invalid specification: destination can't be '/'");
   return {};
 }
 
 bool is_volume_name(std::string_view name) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
-  return name.size() >= 2 && plain(name.front()) && std::all_of(name.begin(), name.end(), [&](char c) {
-           return plain(c) || c == '_' || c == '.' || c == '-';
-         });
+  return name.size() >= 2 && plain(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 result<> check_volume_name(const std::string& name) {
   if (name.empty() || is_volume_name(name)) return {};
   if (name.size() == 1)
-    return invalid("create " + name + ": volume name is too short, names should be at least two alphanumeric characters");
+    return invalid("create " + name +
+                   ": volume name is too short, names should be at least two alphanumeric characters");
   return invalid("create " + name + ": \"" + name +
                  "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are "
                  "allowed. If you intended to pass a host directory, use absolute path");
@@ -70,8 +75,10 @@ result<user_mount> parse_bind(const std::string& raw) {
   const auto fields = split(raw, ':');
   if (fields.size() > 3 || fields[0].empty()) return spec_error();
   std::string source, target, mode;
-  if (fields.size() == 1) target = fields[0];
-  else source = fields[0], target = fields[1];
+  if (fields.size() == 1)
+    target = fields[0];
+  else
+    source = fields[0], target = fields[1];
   if (fields.size() == 2 && !fields[1].empty() && parse_mode(fields[1])) return spec_error();
   if (fields.size() == 3) mode = fields[2];
   const auto words = parse_mode(mode);
@@ -81,8 +88,8 @@ result<user_mount> parse_bind(const std::string& raw) {
   const bool is_bind = !source.empty() && source.front() == '/';
   out.shown.type = is_bind ? "bind" : "volume";
   if (auto bad = check_destination(target); bad.has_error())
-    return invalid("invalid volume specification: '" + raw + "': " +
-                   mount_config_error(out.shown.type, bad.error().message).message);
+    return invalid("invalid volume specification: '" + raw +
+                   "': " + mount_config_error(out.shown.type, bad.error().message).message);
   out.shown.destination = clean_path(target);
   out.shown.rw = !words->read_only;
   out.shown.mode = mode;
@@ -111,11 +118,23 @@ constexpr const char* tmpfs_base[] = {"noexec", "nosuid", "nodev", "rprivate"};
 
 /// Words that Docker lets through for a tmpfs: mount flags, and the filesystem's own keys.
 result<> check_tmpfs_option(const std::string& option) {
-  static const std::set<std::string> words = {
-      "defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync", "mand",
-      "nomand", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
-      "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable", "remount", "bind",
-      "rbind", ""};
+  static const std::set<std::string> words = {"defaults",    "ro",
+                                              "rw",          "suid",
+                                              "nosuid",      "dev",
+                                              "nodev",       "exec",
+                                              "noexec",      "sync",
+                                              "async",       "dirsync",
+                                              "mand",        "nomand",
+                                              "atime",       "noatime",
+                                              "diratime",    "nodiratime",
+                                              "relatime",    "norelatime",
+                                              "strictatime", "nostrictatime",
+                                              "private",     "rprivate",
+                                              "shared",      "rshared",
+                                              "slave",       "rslave",
+                                              "unbindable",  "runbindable",
+                                              "remount",     "bind",
+                                              "rbind",       ""};
   static const std::set<std::string> keys = {"mode", "uid", "gid", "size", "nr_inodes", "nr_blocks", "mpol"};
   const auto equals = option.find('=');
   const bool known = equals == std::string::npos ? words.contains(option) : keys.contains(option.substr(0, equals));
@@ -148,7 +167,8 @@ result<> read_tmpfs_request(const api::mount_request& request, user_mount& out) 
     std::snprintf(mode, sizeof mode, "mode=%o", request.tmpfs->mode);
     out.tmpfs_options.emplace_back(mode);
   }
-  if (request.tmpfs->size_bytes < 0) return mount_config_error("tmpfs", "field TmpfsOptions.SizeBytes must not be negative");
+  if (request.tmpfs->size_bytes < 0)
+    return mount_config_error("tmpfs", "field TmpfsOptions.SizeBytes must not be negative");
   if (request.tmpfs->size_bytes > 0) out.tmpfs_options.push_back("size=" + tmpfs_size(request.tmpfs->size_bytes));
   for (const auto& option : request.tmpfs->options) {
     const std::string text = join(option, "=");
@@ -175,7 +195,8 @@ result<> read_bind_request(const api::mount_request& request, user_mount& out) {
     if (bind.read_only_non_recursive)
       return mount_config_error("bind", "mount options conflict: ReadOnlyNonRecursive && ReadOnlyForceRecursive");
     if (bind.propagation != "rprivate")
-      return mount_config_error("bind", "mount options conflict: ReadOnlyForceRecursive && BindOptions.Propagation != rprivate");
+      return mount_config_error(
+          "bind", "mount options conflict: ReadOnlyForceRecursive && BindOptions.Propagation != rprivate");
   }
   out.create_source = bind.create_mountpoint;
   out.recursive = !bind.non_recursive;
@@ -186,7 +207,8 @@ result<> read_bind_request(const api::mount_request& request, user_mount& out) {
 result<> read_volume_request(const api::mount_request& request, user_mount& out) {
   if (request.bind) return mount_config_error("volume", "field BindOptions must not be specified");
   if (request.volume && !request.volume->subpath.empty()) {
-    if (request.source.empty()) return mount_config_error("volume", "must not set Subpath when using anonymous volumes");
+    if (request.source.empty())
+      return mount_config_error("volume", "must not set Subpath when using anonymous volumes");
     return error{errc::not_implemented, 0, "invalid mount config for type \"volume\": Subpath is not supported"};
   }
   GANTRY_TRYV(check_volume_name(request.source));
@@ -205,12 +227,16 @@ result<user_mount> parse_request(const api::mount_request& request) {
   out.shown.type = type;
   out.shown.destination = clean_path(request.target);
   out.shown.rw = !request.read_only;
-  if (type == "bind") GANTRY_TRYV(read_bind_request(request, out));
-  else if (type == "tmpfs") GANTRY_TRYV(read_tmpfs_request(request, out));
-  else if (type == "volume") GANTRY_TRYV(read_volume_request(request, out));
+  if (type == "bind")
+    GANTRY_TRYV(read_bind_request(request, out));
+  else if (type == "tmpfs")
+    GANTRY_TRYV(read_tmpfs_request(request, out));
+  else if (type == "volume")
+    GANTRY_TRYV(read_volume_request(request, out));
   else if (type == "image" || type == "cluster")
     return error{errc::not_implemented, 0, "invalid mount config for type \"" + type + "\": not supported"};
-  else return mount_config_error(type, "mount type unknown");
+  else
+    return mount_config_error(type, "mount type unknown");
   return out;
 }
 
@@ -259,7 +285,8 @@ result<std::vector<user_mount>> parse_user_mounts(const api::container_config& c
   return std::move(list).take();
 }
 
-result<std::vector<api::mount_point>> resolve_mounts(const api::container_config& config, const api::host_config& host) {
+result<std::vector<api::mount_point>> resolve_mounts(const api::container_config& config,
+                                                     const api::host_config& host) {
   GANTRY_TRY(parsed, parse_user_mounts(config, host));
   std::vector<api::mount_point> out;
   for (auto& m : parsed)

@@ -25,7 +25,8 @@ std::optional<std::set<unsigned>> parse_cpu_list(const std::string& text) {
   for (const auto& part : split(text, ',')) {
     const auto dash = part.find('-');
     const auto first = parse_number<unsigned>(std::string_view(part).substr(0, dash));
-    const auto last = dash == std::string::npos ? first : parse_number<unsigned>(std::string_view(part).substr(dash + 1));
+    const auto last =
+        dash == std::string::npos ? first : parse_number<unsigned>(std::string_view(part).substr(dash + 1));
     if (!first || !last || *last < *first || *last >= cpus_max) return std::nullopt;
     for (unsigned n = *first; n <= *last; ++n) out.insert(n);
   }
@@ -42,7 +43,8 @@ result<> check_memory(const api::host_config& h, std::vector<std::string>& warni
     warnings.emplace_back("Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory "
                           "limited without swap.");
   if (h.memory_swappiness && (*h.memory_swappiness < -1 || *h.memory_swappiness > 100))
-    return invalid("Invalid value: " + std::to_string(*h.memory_swappiness) + ", valid memory swappiness range is 0-100");
+    return invalid("Invalid value: " + std::to_string(*h.memory_swappiness) +
+                   ", valid memory swappiness range is 0-100");
   if (h.memory_swappiness && *h.memory_swappiness != -1 && facts.cgroup_v2)
     warnings.emplace_back("Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
                           "Memory swappiness discarded.");
@@ -53,8 +55,9 @@ result<> check_memory(const api::host_config& h, std::vector<std::string>& warni
   if (h.oom_kill_disable.value_or(false) && facts.cgroup_v2)
     warnings.emplace_back("Your kernel does not support OomKillDisable. OomKillDisable discarded.");
   else if (h.oom_kill_disable.value_or(false) && h.memory == 0)
-    warnings.emplace_back("OOM killer is disabled for the container, but no memory limit is set, this can result in the "
-                          "system running out of resources.");
+    warnings.emplace_back(
+        "OOM killer is disabled for the container, but no memory limit is set, this can result in the "
+        "system running out of resources.");
   return {};
 }
 
@@ -65,12 +68,12 @@ result<> check_cpu(const api::host_config& h, const host_facts& facts) {
     return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
   if (h.nano_cpus < 0 || h.nano_cpus > static_cast<std::int64_t>(facts.cpus) * 1'000'000'000) {
     char text[160];
-    std::snprintf(text, sizeof text,
-                  "range of CPUs is from %.2f to %.2f, as there are only %u CPUs available", 0.01,
+    std::snprintf(text, sizeof text, "range of CPUs is from %.2f to %.2f, as there are only %u CPUs available", 0.01,
                   static_cast<double>(facts.cpus), facts.cpus);
     return invalid(text);
   }
-  if (h.cpu_shares < 0) return invalid("invalid CPU shares (" + std::to_string(h.cpu_shares) + "): value must be a positive integer");
+  if (h.cpu_shares < 0)
+    return invalid("invalid CPU shares (" + std::to_string(h.cpu_shares) + "): value must be a positive integer");
   if (h.cpu_period != 0 && (h.cpu_period < 1000 || h.cpu_period > 1000000))
     return invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
   if (h.cpu_quota > 0 && h.cpu_quota < 1000) return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
@@ -78,8 +81,8 @@ result<> check_cpu(const api::host_config& h, const host_facts& facts) {
   const auto wanted = parse_cpu_list(h.cpuset_cpus);
   if (!wanted) return invalid("Invalid value " + h.cpuset_cpus + " for cpuset cpus");
   if (!wanted->empty() && *wanted->rbegin() >= facts.cpus)
-    return invalid("Requested CPUs are not available - requested " + h.cpuset_cpus + ", available: " +
-                   (facts.cpus > 1 ? "0-" + std::to_string(facts.cpus - 1) : std::string("0")));
+    return invalid("Requested CPUs are not available - requested " + h.cpuset_cpus +
+                   ", available: " + (facts.cpus > 1 ? "0-" + std::to_string(facts.cpus - 1) : std::string("0")));
   return {};
 }
 
@@ -137,8 +140,9 @@ void fill_resources(const spec_inputs& in, runtime::pb::Spec& spec) {
 }
 
 result<runtime::pb::Rlimit> read_ulimit(const api::ulimit& u) {
-  static const std::set<std::string> names = {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
-                                              "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+  static const std::set<std::string> names = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                              "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                              "rss",     "rtprio",   "rttime", "sigpending", "stack"};
   if (!names.contains(u.name)) return invalid("invalid ulimit type: " + u.name);
   if (u.hard >= 0 && (u.soft < 0 || u.soft > u.hard))
     return invalid("ulimit soft limit must be less than or equal to hard limit: " + std::to_string(u.soft) + " > " +
@@ -178,9 +182,9 @@ result<> fill_sysctls(const spec_inputs& in, runtime::pb::Spec& spec) {
     out["net.ipv4.ip_unprivileged_port_start"] = "0";
     out["net.ipv4.ping_group_range"] = "0 2147483647";
   }
-  static const std::set<std::string> ipc_names = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-                                                  "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-                                                  "kernel.shm_rmid_forced"};
+  static const std::set<std::string> ipc_names = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                                  "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                                  "kernel.shmmni", "kernel.shm_rmid_forced"};
   for (const auto& [given, value] : in.definition.host.sysctls) {
     // "net/ipv4/ip_forward" is the same name: only one with dots in its parts needs the slashes.
     std::string name = given;

@@ -20,9 +20,9 @@ constexpr std::uint64_t capability_set(std::initializer_list<std::string_view> n
 }
 
 /// Docker's fourteen (behaviours 111).
-constexpr std::uint64_t default_capabilities = capability_set(
-    {"CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-     "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"});
+constexpr std::uint64_t default_capabilities =
+    capability_set({"CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
+                    "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"});
 static_assert(default_capabilities == 0xa80425fb);
 
 struct capability_list {
@@ -56,9 +56,9 @@ std::optional<bool> parse_bool(const std::string& text) {
 }
 
 constexpr const char* masked_by_default[] = {
-    "/proc/asound",        "/proc/acpi",        "/proc/interrupts",  "/proc/kcore",       "/proc/keys",
-    "/proc/latency_stats", "/proc/timer_list",  "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-    "/sys/firmware",       "/sys/devices/virtual/powercap",
+    "/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
+    "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+    "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap",
 };
 constexpr const char* read_only_by_default[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                                 "/proc/sysrq-trigger"};
@@ -129,9 +129,12 @@ result<security_options> read_security_options(const api::host_config& host) {
       continue;
     }
     const auto flag = parse_bool(value);
-    if (key == "no-new-privileges" && flag) out.no_new_privileges = *flag;
-    else if (key == "writable-cgroups" && flag) out.writable_cgroups = *flag;
-    else return invalid("invalid --security-opt 2: \"" + option + "\"");
+    if (key == "no-new-privileges" && flag)
+      out.no_new_privileges = *flag;
+    else if (key == "writable-cgroups" && flag)
+      out.writable_cgroups = *flag;
+    else
+      return invalid("invalid --security-opt 2: \"" + option + "\"");
   }
   return out;
 }

@@ -23,7 +23,8 @@ constexpr std::size_t group_file_bytes_max = 1u << 20;
 /// group without any refuses processes.
 class group_maker {
 public:
-  group_maker(const cgroup_layout::hierarchy& h, bool v2) : h_(h), v2_(v2), cpuset_(has_controller(h.controllers, "cpuset")) {}
+  group_maker(const cgroup_layout::hierarchy& h, bool v2)
+      : h_(h), v2_(v2), cpuset_(has_controller(h.controllers, "cpuset")) {}
 
   result<unique_fd> make(const std::string& path) const {
     const std::string full = h_.mount_point + path;
@@ -46,7 +47,8 @@ private:
       GANTRY_TRY(own, read_file_at(dirfd, file, group_file_bytes_max));
       if (own.find_first_not_of(" \n") != std::string::npos) continue;
       GANTRY_TRY(parents, read_file_at(dirfd, (std::string("../") + file).c_str(), group_file_bytes_max));
-      if (const int err = write_file_at(dirfd, file, parents)) return sys_error("cgroup: write " + name + "/" + file, err);
+      if (const int err = write_file_at(dirfd, file, parents))
+        return sys_error("cgroup: write " + name + "/" + file, err);
     }
     return {};
   }
@@ -148,7 +150,7 @@ result<unique_fd> create_unified(const cgroup_layout& layout, const pb::Cgroup& 
   const cgroup_layout::hierarchy h{"", layout.unified_mount_point};
   GANTRY_TRY(dir, group_maker(h, true).make(cgroup.path()));
   if (v2) {
-    struct stat st{};
+    struct stat st {};
     // The parents keep what was enabled once; a group that can limit memory has had it done.
     if (::fstatat(dir.get(), "memory.max", &st, 0) != 0 || ::fstatat(dir.get(), "pids.max", &st, 0) != 0)
       enable_controllers(layout.unified_mount_point, cgroup.path());
@@ -188,8 +190,8 @@ result<> update_limits(const cgroup_layout& layout, const pb::Cgroup& cgroup) {
 bool oom_killed(const cgroup_layout& layout, std::string_view path) {
   const auto* memory = find_hierarchy(layout, "memory");
   const std::string dir = (memory != nullptr ? memory->mount_point : layout.unified_mount_point) + std::string(path);
-  const auto text = read_file_at(AT_FDCWD, (dir + (memory != nullptr ? "/memory.oom_control" : "/memory.events")).c_str(),
-                                 group_file_bytes_max);
+  const auto text = read_file_at(
+      AT_FDCWD, (dir + (memory != nullptr ? "/memory.oom_control" : "/memory.events")).c_str(), group_file_bytes_max);
   if (text.has_error()) return false;
   const auto at = text->find("oom_kill ");
   return at != std::string::npos && std::strtoull(text->c_str() + at + 9, nullptr, 10) > 0;

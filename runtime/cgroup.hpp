@@ -17,7 +17,7 @@ namespace gantry::runtime {
 struct cgroup_layout {
   enum class kind { v1, hybrid, v2 };
   struct hierarchy {
-    std::string controllers;  ///< "memory", "cpu,cpuacct", "name=systemd"; empty for v2
+    std::string controllers; ///< "memory", "cpu,cpuacct", "name=systemd"; empty for v2
     std::string mount_point;
   };
   kind mode = kind::v1;

@@ -74,9 +74,7 @@ result<cgroup_layout> cgroup_layout::detect() {
   }
   if (layout.hierarchies.empty() && layout.unified_mount_point.empty())
     return error{errc::unavailable, ENOENT, "no control groups are mounted (is /sys/fs/cgroup there?)"};
-  layout.mode = layout.hierarchies.empty()          ? kind::v2
-                : layout.unified_mount_point.empty() ? kind::v1
-                                                     : kind::hybrid;
+  layout.mode = layout.hierarchies.empty() ? kind::v2 : layout.unified_mount_point.empty() ? kind::v1 : kind::hybrid;
   return layout;
 }
 

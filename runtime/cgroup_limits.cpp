@@ -1,6 +1,9 @@
 #include "runtime/cgroup_limits.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "runtime/device_rules.hpp"
 #include "runtime/files.hpp"
@@ -67,11 +70,17 @@ result<> cpu_v1(const limit_writer& w, const pb::Resources& r) {
   return {};
 }
 
-result<> devices_v1(const limit_writer& w, const pb::Resources& r) {
+result<> devices_v1(int dirfd, const pb::Resources& r) {
+  // A dozen rules a container: the files are opened once.
+  const unique_fd allow{::openat(dirfd, "devices.allow", O_WRONLY | O_CLOEXEC)};
+  const unique_fd deny{::openat(dirfd, "devices.deny", O_WRONLY | O_CLOEXEC)};
+  if (!allow || !deny) return sys_error("cgroup: open devices.allow", errno);
   for (const auto& rule : effective_device_rules(r)) {
     // On v1 a denial inside what is denied already changes nothing.
     if (!rule.allow() && rule.type() != "a" && !rule.type().empty() && r.devices_size() == 0) continue;
-    GANTRY_TRYV(w.write(rule.allow() ? "devices.allow" : "devices.deny", device_rule_text(rule)));
+    const std::string text = device_rule_text(rule);
+    if (::write(rule.allow() ? allow.get() : deny.get(), text.data(), text.size()) < 0)
+      return sys_error("cgroup: write `" + text + "` to " + (rule.allow() ? "devices.allow" : "devices.deny"), errno);
   }
   return {};
 }
@@ -103,7 +112,7 @@ result<> limit_v1(const cgroup_layout::hierarchy& h, int dirfd, const pb::Resour
     if (!plain) GANTRY_TRYV(w.write("blkio.bfq.weight", weight)); // since 5.0 weights are the BFQ scheduler's alone
   }
   if (has_controller(h.controllers, "devices") && (age == group_age::fresh || r.devices_size() > 0))
-    GANTRY_TRYV(devices_v1(w, r));
+    GANTRY_TRYV(devices_v1(dirfd, r));
   return {};
 }
 

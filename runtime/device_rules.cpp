@@ -18,9 +18,9 @@ struct default_rule {
 };
 /// Docker's set (behaviours 116) and what runc adds: making any node, the standard ones, pseudo terminals.
 constexpr default_rule default_rules[] = {
-    {false, "a", -1, -1, "rwm"}, {true, "c", -1, -1, "m"},   {true, "b", -1, -1, "m"},   {true, "c", 1, 3, "rwm"},
-    {true, "c", 1, 5, "rwm"},    {true, "c", 1, 7, "rwm"},   {true, "c", 1, 8, "rwm"},   {true, "c", 1, 9, "rwm"},
-    {true, "c", 5, 0, "rwm"},    {true, "c", 5, 1, "rwm"},   {true, "c", 5, 2, "rwm"},   {true, "c", 136, -1, "rwm"},
+    {false, "a", -1, -1, "rwm"},  {true, "c", -1, -1, "m"}, {true, "b", -1, -1, "m"}, {true, "c", 1, 3, "rwm"},
+    {true, "c", 1, 5, "rwm"},     {true, "c", 1, 7, "rwm"}, {true, "c", 1, 8, "rwm"}, {true, "c", 1, 9, "rwm"},
+    {true, "c", 5, 0, "rwm"},     {true, "c", 5, 1, "rwm"}, {true, "c", 5, 2, "rwm"}, {true, "c", 136, -1, "rwm"},
     {false, "c", 10, 229, "rwm"},
 };
 
@@ -104,7 +104,8 @@ std::vector<pb::DeviceRule> effective_device_rules(const pb::Resources& r) {
   for (const auto& rule : r.devices()) {
     rules.push_back(rule);
     if (is_about_all(rule) || (rule.type() != "a" && !rule.type().empty())) continue;
-    // To v1 the letter "a" means everything, whatever numbers follow: a rule about some numbers is meant for both kinds.
+    // To v1 the letter "a" means everything, whatever numbers follow: a rule about some numbers is meant for both
+    // kinds.
     rules.back().set_type("c");
     rules.push_back(rules.back());
     rules.back().set_type("b");

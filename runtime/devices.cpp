@@ -96,7 +96,8 @@ node from_spec(const pb::Device& d) {
 }
 
 bool is_requested(const pb::Spec& spec, const std::string& path) {
-  return std::any_of(spec.devices().begin(), spec.devices().end(), [&](const pb::Device& d) { return d.path() == path; });
+  return std::any_of(spec.devices().begin(), spec.devices().end(),
+                     [&](const pb::Device& d) { return d.path() == path; });
 }
 
 result<> make_links(int devfd) {
@@ -115,7 +116,7 @@ result<device_sources> device_sources::take(const pb::Spec& spec, bool wanted) {
   if (!wanted) return out;
   const auto add = [&](const std::string& path, mode_t type, dev_t number) {
     unique_fd tree{sys_open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)};
-    struct stat st{};
+    struct stat st {};
     if (!tree || ::fstat(tree.get(), &st) != 0) return;
     if ((st.st_mode & S_IFMT) == type && st.st_rdev == number) out.trees_[path] = std::move(tree);
   };
@@ -163,7 +164,8 @@ result<> make_devices(const pb::Spec& spec, int rootfd, device_sources& sources,
 
 result<terminal> make_terminal(const pb::Process& process, int rootfd, int devptsfd) {
   terminal t;
-  if (devptsfd >= 0) t.master.reset(::openat(devptsfd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  if (devptsfd >= 0)
+    t.master.reset(::openat(devptsfd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   else {
     GANTRY_TRY(master, open_in_root(rootfd, "/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK));
     t.master = std::move(master);

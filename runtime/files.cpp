@@ -31,7 +31,8 @@ result<std::string> read_all(int fd, std::string_view name, std::size_t bytes_ma
 
 result<std::string> read_file_at(int dirfd, const char* path, std::size_t bytes_max) {
   const unique_fd file{::openat(dirfd, path, O_RDONLY | O_CLOEXEC)};
-  if (!file) return sys_error("open `" + std::string(path) + "`", errno, errno == ENOENT ? errc::not_found : errc::internal);
+  if (!file)
+    return sys_error("open `" + std::string(path) + "`", errno, errno == ENOENT ? errc::not_found : errc::internal);
   return read_all(file.get(), path, bytes_max);
 }
 

@@ -18,27 +18,43 @@ struct machine {
 
 std::uint32_t alu(std::uint16_t code, std::uint32_t a, std::uint32_t v) {
   switch (BPF_OP(code)) {
-  case BPF_ADD: return a + v;
-  case BPF_SUB: return a - v;
-  case BPF_MUL: return a * v;
-  case BPF_DIV: return v == 0 ? 0 : a / v;
-  case BPF_OR: return a | v;
-  case BPF_AND: return a & v;
-  case BPF_XOR: return a ^ v;
-  case BPF_LSH: return v < 32 ? a << v : 0;
-  case BPF_RSH: return v < 32 ? a >> v : 0;
-  case BPF_NEG: return 0u - a;
-  default: return a;
+  case BPF_ADD:
+    return a + v;
+  case BPF_SUB:
+    return a - v;
+  case BPF_MUL:
+    return a * v;
+  case BPF_DIV:
+    return v == 0 ? 0 : a / v;
+  case BPF_OR:
+    return a | v;
+  case BPF_AND:
+    return a & v;
+  case BPF_XOR:
+    return a ^ v;
+  case BPF_LSH:
+    return v < 32 ? a << v : 0;
+  case BPF_RSH:
+    return v < 32 ? a >> v : 0;
+  case BPF_NEG:
+    return 0u - a;
+  default:
+    return a;
   }
 }
 
 bool taken(std::uint16_t code, std::uint32_t a, std::uint32_t v) {
   switch (BPF_OP(code)) {
-  case BPF_JEQ: return a == v;
-  case BPF_JGT: return a > v;
-  case BPF_JGE: return a >= v;
-  case BPF_JSET: return (a & v) != 0;
-  default: return true;
+  case BPF_JEQ:
+    return a == v;
+  case BPF_JGT:
+    return a > v;
+  case BPF_JGE:
+    return a >= v;
+  case BPF_JSET:
+    return (a & v) != 0;
+  default:
+    return true;
   }
 }
 
@@ -68,20 +84,34 @@ std::uint32_t run_filter(std::string_view bytes, std::uint32_t arch, std::int32_
             : BPF_MODE(i.code) == BPF_LEN ? static_cast<std::uint32_t>(sizeof data)
                                           : i.k;
       break;
-    case BPF_LDX: m.x = BPF_MODE(i.code) == BPF_MEM ? m.memory[i.k % BPF_MEMWORDS] : i.k; break;
-    case BPF_ST: m.memory[i.k % BPF_MEMWORDS] = m.a; break;
-    case BPF_STX: m.memory[i.k % BPF_MEMWORDS] = m.x; break;
-    case BPF_ALU: m.a = alu(i.code, m.a, operand); break;
+    case BPF_LDX:
+      m.x = BPF_MODE(i.code) == BPF_MEM ? m.memory[i.k % BPF_MEMWORDS] : i.k;
+      break;
+    case BPF_ST:
+      m.memory[i.k % BPF_MEMWORDS] = m.a;
+      break;
+    case BPF_STX:
+      m.memory[i.k % BPF_MEMWORDS] = m.x;
+      break;
+    case BPF_ALU:
+      m.a = alu(i.code, m.a, operand);
+      break;
     case BPF_JMP:
-      if (BPF_OP(i.code) == BPF_JA) pc += i.k;
-      else pc += taken(i.code, m.a, operand) ? i.jt : i.jf;
+      if (BPF_OP(i.code) == BPF_JA)
+        pc += i.k;
+      else
+        pc += taken(i.code, m.a, operand) ? i.jt : i.jf;
       break;
-    case BPF_RET: return BPF_RVAL(i.code) == BPF_A ? m.a : i.k;
+    case BPF_RET:
+      return BPF_RVAL(i.code) == BPF_A ? m.a : i.k;
     case BPF_MISC:
-      if (BPF_MISCOP(i.code) == BPF_TAX) m.x = m.a;
-      else m.a = m.x;
+      if (BPF_MISCOP(i.code) == BPF_TAX)
+        m.x = m.a;
+      else
+        m.a = m.x;
       break;
-    default: return SECCOMP_RET_KILL_PROCESS;
+    default:
+      return SECCOMP_RET_KILL_PROCESS;
     }
   }
   return SECCOMP_RET_KILL_PROCESS;

@@ -169,8 +169,10 @@ result<> init_process::connect_streams(const resolved_user& user) {
         null = std::move(opened);
         from = null.get();
       }
-      if (from == fd) (void)::fcntl(fd, F_SETFD, 0);
-      else if (::dup2(from, fd) < 0) return sys_error("dup2", errno);
+      if (from == fd)
+        (void)::fcntl(fd, F_SETFD, 0);
+      else if (::dup2(from, fd) < 0)
+        return sys_error("dup2", errno);
       if (null.get() == fd) (void)null.release();
     }
   }
@@ -178,7 +180,7 @@ result<> init_process::connect_streams(const resolved_user& user) {
   // The user may open /dev/stdout and the like again by name: those lead to these pipes (or this terminal), which root
   // made. The null device is shared by all and left alone.
   for (int fd = 0; fd < 3; ++fd) {
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd, &st) != 0 || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))) continue;
     // EROFS, EPERM: somebody else's file was passed in; it keeps its owner.
     (void)::fchown(fd, user.uid, static_cast<gid_t>(-1));
@@ -247,7 +249,7 @@ void init_process::exec() {
 
 void reset_signals() {
   // Ignored signals would stay ignored over exec, and clone3 has only cleared handlers.
-  struct sigaction fresh{};
+  struct sigaction fresh {};
   fresh.sa_handler = SIG_DFL;
   for (int n = 1; n < NSIG; ++n) (void)::sigaction(n, &fresh, nullptr);
   sigset_t none;
@@ -258,9 +260,9 @@ void reset_signals() {
 } // namespace
 
 void run_init(init_arguments&& arguments) {
-  // Until exec this process is the launcher's program inside a container. A process of that container (it may be joining
-  // another one's pid namespace) must not reach it: without this, /proc/<pid>/exe would be a way to write to the
-  // launcher's file (CVE-2019-5736) and /proc/<pid>/fd one to its descriptors (CVE-2024-21626).
+  // Until exec this process is the launcher's program inside a container. A process of that container (it may be
+  // joining another one's pid namespace) must not reach it: without this, /proc/<pid>/exe would be a way to write to
+  // the launcher's file (CVE-2019-5736) and /proc/<pid>/fd one to its descriptors (CVE-2024-21626).
   (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   // Should the launcher die meanwhile, nobody would know of this process.
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

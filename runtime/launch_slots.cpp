@@ -7,19 +7,32 @@ namespace gantry::runtime {
 
 std::string_view to_string(launch_step step) noexcept {
   switch (step) {
-  case launch_step::none: return "clone";
-  case launch_step::cloned: return "cloned";
-  case launch_step::cgroups: return "cgroups";
-  case launch_step::namespaces: return "namespaces";
-  case launch_step::sources: return "sources";
-  case launch_step::rootfs: return "rootfs";
-  case launch_step::pivot: return "pivot";
-  case launch_step::mounts: return "mounts";
-  case launch_step::devices: return "devices";
-  case launch_step::masks: return "masks";
-  case launch_step::network: return "network";
-  case launch_step::process: return "process";
-  case launch_step::exec: return "exec";
+  case launch_step::none:
+    return "clone";
+  case launch_step::cloned:
+    return "cloned";
+  case launch_step::cgroups:
+    return "cgroups";
+  case launch_step::namespaces:
+    return "namespaces";
+  case launch_step::sources:
+    return "sources";
+  case launch_step::rootfs:
+    return "rootfs";
+  case launch_step::pivot:
+    return "pivot";
+  case launch_step::mounts:
+    return "mounts";
+  case launch_step::devices:
+    return "devices";
+  case launch_step::masks:
+    return "masks";
+  case launch_step::network:
+    return "network";
+  case launch_step::process:
+    return "process";
+  case launch_step::exec:
+    return "exec";
   }
   return "?";
 }

@@ -34,12 +34,23 @@ void leave_session_keyring() {
 error clone_error(int err) {
   std::string what = "clone3";
   switch (err) {
-  case EAGAIN: what += " (out of processes: kernel.pid_max, kernel.threads-max, or the pids limit of our own group)"; break;
-  case ENOSPC: what += " (raise the sysctls user.max_pid_namespaces and user.max_mnt_namespaces)"; break;
-  case EPERM: what += " (CAP_SYS_ADMIN is missing, or a seccomp filter refuses namespaces)"; break;
-  case EOPNOTSUPP: what += " (the control group is a threaded or an inner one)"; break;
-  case ENOSYS: what += " (Linux 5.7 is needed, and a seccomp filter that allows clone3)"; break;
-  default: break;
+  case EAGAIN:
+    what += " (out of processes: kernel.pid_max, kernel.threads-max, or the pids limit of our own group)";
+    break;
+  case ENOSPC:
+    what += " (raise the sysctls user.max_pid_namespaces and user.max_mnt_namespaces)";
+    break;
+  case EPERM:
+    what += " (CAP_SYS_ADMIN is missing, or a seccomp filter refuses namespaces)";
+    break;
+  case EOPNOTSUPP:
+    what += " (the control group is a threaded or an inner one)";
+    break;
+  case ENOSYS:
+    what += " (Linux 5.7 is needed, and a seccomp filter that allows clone3)";
+    break;
+  default:
+    break;
   }
   return sys_error(std::move(what), err);
 }
@@ -47,7 +58,8 @@ error clone_error(int err) {
 void kill_and_reap(const launching& child) {
   (void)sys_pidfd_send_signal(child.pidfd.get(), SIGKILL);
   siginfo_t info{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(child.pidfd.get()), &info, WEXITED) != 0 && errno == EINTR) {}
+  while (::waitid(P_PIDFD, static_cast<id_t>(child.pidfd.get()), &info, WEXITED) != 0 && errno == EINTR) {
+  }
 }
 
 void remove_group(const pb::Spec& spec) {

@@ -19,9 +19,9 @@ struct stdio {
 };
 
 struct launched {
-  pid_t pid = -1;          ///< in the launcher's pid namespace
+  pid_t pid = -1; ///< in the launcher's pid namespace
   unique_fd pidfd;
-  unique_fd pty_master;    ///< only for a terminal; non-blocking, close-on-exec
+  unique_fd pty_master; ///< only for a terminal; non-blocking, close-on-exec
 };
 
 /// A launch between clone and exec: the child is at work, and tells over `status_fd` how it ended. The shim goes on
@@ -29,8 +29,8 @@ struct launched {
 struct launching {
   pid_t pid = -1;
   unique_fd pidfd;
-  unique_fd status;        ///< readable when the child exec'ed (end of stream), failed, or sent its pty master
-  launch_slot_ptr slot;    ///< how far the child is; empty when all slots are in use
+  unique_fd status;     ///< readable when the child exec'ed (end of stream), failed, or sent its pty master
+  launch_slot_ptr slot; ///< how far the child is; empty when all slots are in use
 };
 
 /// Clones the child and returns at once. Nothing is left behind on error. The calling process must have one thread; the

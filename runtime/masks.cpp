@@ -16,7 +16,7 @@ namespace {
 /// over a masked file would give the file away (CVE-2025-31133).
 result<unique_fd> open_null(int rootfd) {
   GANTRY_TRY(null, open_in_root(rootfd, "/dev/null", O_PATH | O_NOFOLLOW));
-  struct stat st{};
+  struct stat st {};
   if (::fstat(null.get(), &st) != 0) return sys_error("stat `/dev/null`", errno);
   if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
     return error{errc::internal, ENODEV, "mask paths: /dev/null is not the null device"};
@@ -33,7 +33,7 @@ public:
       if (at.error().code == errc::not_found) return {};
       return with_context(std::move(at).error(), "mask `" + path + "`: ");
     }
-    struct stat st{};
+    struct stat st {};
     if (::fstat(at->get(), &st) != 0) return sys_error("mask `" + path + "`", errno);
     GANTRY_TRY(cover, S_ISDIR(st.st_mode) ? empty_directory() : null_file());
     if (sys_move_mount(cover.get(), at->get()) != 0) return sys_error("mask `" + path + "`", errno);

@@ -86,8 +86,10 @@ mount_options parse_mount_options(const google::protobuf::RepeatedPtrField<std::
       }
     }
     const auto equals = word.find('=');
-    if (equals == std::string::npos) out.data.emplace_back(word, "");
-    else out.data.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    if (equals == std::string::npos)
+      out.data.emplace_back(word, "");
+    else
+      out.data.emplace_back(word.substr(0, equals), word.substr(equals + 1));
   }
   return out;
 }

@@ -12,11 +12,11 @@
 namespace gantry::runtime {
 
 struct mount_options {
-  std::uint64_t set = 0, clear = 0;               ///< MOUNT_ATTR_*, for the mount itself
+  std::uint64_t set = 0, clear = 0;                     ///< MOUNT_ATTR_*, for the mount itself
   std::uint64_t set_recursive = 0, clear_recursive = 0; ///< for the mounts below it too ("rro")
-  unsigned long propagation = 0;                  ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; 0: not said
+  unsigned long propagation = 0;                        ///< MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE; 0: not said
   bool propagation_recursive = false;
-  bool recursive_bind = false;                    ///< "rbind"
+  bool recursive_bind = false;                           ///< "rbind"
   std::vector<std::pair<std::string, std::string>> data; ///< of the filesystem; value empty for a flag
 };
 

@@ -50,7 +50,9 @@ int apply_attributes(int mountfd, const mount_options& o, bool private_by_defaul
   mount_attr all{};
   all.attr_set = o.set_recursive;
   all.attr_clr = o.clear_recursive;
-  const auto propagation = o.propagation != 0 ? o.propagation : private_by_default ? static_cast<unsigned long>(MS_PRIVATE) : 0;
+  const auto propagation = o.propagation != 0   ? o.propagation
+                           : private_by_default ? static_cast<unsigned long>(MS_PRIVATE)
+                                                : 0;
   (o.propagation_recursive || o.propagation == 0 ? all : one).propagation = propagation;
   // A recursive change must come first: it would undo the exception that the mount itself makes.
   const auto wanted = [](const mount_attr& a) { return (a.attr_set | a.attr_clr | a.propagation) != 0; };
@@ -95,7 +97,7 @@ result<mount_plan::source> mount_plan::take_bind(const pb::Mount& mount) const {
     from.tree.reset(sys_open_tree(AT_FDCWD, mount.source().c_str(), flags));
   }
   if (!from.tree) return mount_error(mount, errno);
-  struct stat st{};
+  struct stat st {};
   if (::fstat(from.tree.get(), &st) != 0) return mount_error(mount, errno);
   from.is_directory = S_ISDIR(st.st_mode);
   if (const int err = apply_attributes(from.tree.get(), options, true)) return mount_error(mount, err);
@@ -193,9 +195,12 @@ result<> mount_plan::attach_filesystem(const pb::Mount& mount, int rootfd) {
     if (sys_mount_setattr(made.get(), 0, propagation) != 0) return mount_error(mount, errno);
   }
   if (sys_move_mount(made.get(), at->get()) != 0) return mount_error(mount, errno);
-  if (mount.type() == "proc" && mount.destination() == "/proc") proc_ = std::move(made);
-  else if (mount.type() == "devpts" && !devpts_) devpts_ = std::move(made);
-  else if (seal_later) read_only_later_.push_back(std::move(made));
+  if (mount.type() == "proc" && mount.destination() == "/proc")
+    proc_ = std::move(made);
+  else if (mount.type() == "devpts" && !devpts_)
+    devpts_ = std::move(made);
+  else if (seal_later)
+    read_only_later_.push_back(std::move(made));
   return {};
 }
 

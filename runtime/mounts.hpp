@@ -35,7 +35,7 @@ public:
 
 private:
   struct source {
-    unique_fd tree;        ///< detached clone of a bind's source
+    unique_fd tree; ///< detached clone of a bind's source
     bool is_directory = true;
   };
   struct cgroup_source {

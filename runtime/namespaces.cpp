@@ -76,8 +76,7 @@ result<pid_namespace_guard> pid_namespace_guard::enter(const std::string& path) 
   unique_fd own{::open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC)};
   if (!own) return sys_error("open /proc/self/ns/pid_for_children", errno);
   const unique_fd other{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (!other || ::setns(other.get(), CLONE_NEWPID) != 0)
-    return sys_error("join pid namespace `" + path + "`", errno);
+  if (!other || ::setns(other.get(), CLONE_NEWPID) != 0) return sys_error("join pid namespace `" + path + "`", errno);
   return pid_namespace_guard(std::move(own));
 }
 

@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/seccomp.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <optional>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -133,7 +133,8 @@ result<> enter_cwd(int rootfd, const std::string& cwd, bool& entered) {
     return with_context(std::move(at).error(), "chdir to cwd (\"" + dir + "\") set in config.json failed: ");
   }
   // A directory on a network filesystem may be closed to root and open to the user: then it is tried again as them.
-  if (::fchdir(at->get()) == 0) entered = true;
+  if (::fchdir(at->get()) == 0)
+    entered = true;
   else if (errno != EACCES && errno != EPERM)
     return sys_error("chdir to cwd (\"" + dir + "\") set in config.json failed", errno);
   return {};
@@ -160,8 +161,7 @@ result<> become(const pb::Spec& spec, const resolved_user& user, bool cwd_entere
   GANTRY_TRYV(set_capabilities(own, own, caps.inheritable()));
   if (!cwd_entered) {
     const std::string& cwd = process.cwd();
-    if (::chdir(cwd.c_str()) != 0)
-      return sys_error("chdir to cwd (\"" + cwd + "\") set in config.json failed", errno);
+    if (::chdir(cwd.c_str()) != 0) return sys_error("chdir to cwd (\"" + cwd + "\") set in config.json failed", errno);
   }
   GANTRY_TRYV(verify_cwd());
   const bool filtered = !spec.seccomp().program().empty();
@@ -191,7 +191,7 @@ error exec_error(const std::string& name, const std::string& why, int err) {
 
 /// Go's findExecutable: 0, or an errno (EISDIR for a directory).
 int check_executable(const std::string& path, bool& exists) {
-  struct stat st{};
+  struct stat st {};
   exists = ::stat(path.c_str(), &st) == 0;
   if (!exists) return errno;
   if (S_ISDIR(st.st_mode)) return EISDIR;

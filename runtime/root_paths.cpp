@@ -49,7 +49,8 @@ std::string read_link(int fd) {
   return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
 }
 
-/// Walks component by component, making what is missing. A link that leads nowhere gets its target made, as Docker does.
+/// Walks component by component, making what is missing. A link that leads nowhere gets its target made, as Docker
+/// does.
 class walker {
 public:
   walker(int rootfd, const std::string& path, target kind, links l) : rootfd_(rootfd), kind_(kind), links_(l) {
@@ -75,7 +76,7 @@ private:
   int step(const std::string& name) {
     unique_fd parent{open_below(rootfd_, join(done_), O_PATH | O_DIRECTORY, links::follow)};
     if (!parent) return errno;
-    struct stat st{};
+    struct stat st {};
     if (::fstatat(parent.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno != ENOENT) return errno;
       if (const int err = make(parent.get(), name)) return err;
@@ -119,7 +120,8 @@ private:
 result<unique_fd> open_in_root(int rootfd, const std::string& path, int flags, links l) {
   unique_fd fd{open_below(rootfd, path, flags, l)};
   if (fd) return fd;
-  return sys_error("open `" + path + "`", errno, errno == ENOENT || errno == ENOTDIR ? errc::not_found : errc::internal);
+  return sys_error("open `" + path + "`", errno,
+                   errno == ENOENT || errno == ENOTDIR ? errc::not_found : errc::internal);
 }
 
 result<unique_fd> make_in_root(int rootfd, const std::string& path, target kind, links l) {
@@ -134,7 +136,7 @@ result<unique_fd> make_in_root(int rootfd, const std::string& path, target kind,
     return sys_error("open `" + path + "`", errno, wrong_kind ? errc::invalid_parameter : errc::internal);
   }
   if (kind == target::file) {
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) == 0 && S_ISDIR(st.st_mode))
       return sys_error("open `" + path + "`", EISDIR, errc::invalid_parameter);
   }

@@ -114,8 +114,7 @@ result<unique_fd> bind_single(const std::string& dir) {
 } // namespace
 
 result<unique_fd> make_rootfs(const pb::Root& root) {
-  if (root.lower_dirs_size() == 0)
-    return error{errc::invalid_parameter, EINVAL, "mount overlay: no layer"};
+  if (root.lower_dirs_size() == 0) return error{errc::invalid_parameter, EINVAL, "mount overlay: no layer"};
   if (root.lower_dirs_size() > overlay_layers_max)
     return error{errc::invalid_parameter, EINVAL,
                  "mount overlay: more than " + std::to_string(overlay_layers_max) + " layers"};
@@ -125,9 +124,9 @@ result<unique_fd> make_rootfs(const pb::Root& root) {
 }
 
 result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made) {
-  // Nothing that is mounted from here on may go back to the host, and the container must not pin what the host unmounts.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return sys_error("make mounts private", errno);
+  // Nothing that is mounted from here on may go back to the host, and the container must not pin what the host
+  // unmounts.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return sys_error("make mounts private", errno);
   if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
   // The working directory is the host's "/", and the root is attached to it: no directory of the host is needed.
   if (!made) {

@@ -18,8 +18,8 @@ inline constexpr int overlay_layers_max = 500;
 result<unique_fd> make_rootfs(const pb::Root& root);
 
 /// Stops every mount from going back to the host, attaches the root over "/", makes it the process's root, and detaches
-/// the host's tree for good. That comes at once and not at the end: pivot_root leaves the old root mounted on top of the
-/// new one, where a ".." at the root steps onto it, RESOLVE_IN_ROOT or not, so no path of the image may be followed
+/// the host's tree for good. That comes at once and not at the end: pivot_root leaves the old root mounted on top of
+/// the new one, where a ".." at the root steps onto it, RESOLVE_IN_ROOT or not, so no path of the image may be followed
 /// before. Gives the new root.
 /// Errors: internal.
 /// Source: pivot_root(2) "pivot_root(".", ".")"; overlayfs.rst.

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 
 #include "runtime/cgroup.hpp"
+#include "runtime/files.hpp"
 #include "runtime/launch_slots.hpp"
 #include "runtime/launcher.hpp"
-#include "runtime/files.hpp"
 #include "tests/runtime/sample_root.hpp"
 
 using namespace gantry;
@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
     to_exec.push_back(milliseconds(start));
     siginfo_t info{};
     ::waitid(P_PIDFD, static_cast<id_t>(running->pidfd.get()), &info, WEXITED);
-    if (info.si_code != CLD_EXITED || info.si_status != 0) return std::fprintf(stderr, "status %d\n", info.si_status), 1;
+    if (info.si_code != CLD_EXITED || info.si_status != 0)
+      return std::fprintf(stderr, "status %d\n", info.si_status), 1;
     to_exit.push_back(milliseconds(start));
     if (auto removed = remove(*layout, spec.cgroup().path()); removed.has_error())
       return std::fprintf(stderr, "%s\n", removed.error().message.c_str()), 1;
@@ -76,11 +77,13 @@ int main(int argc, char** argv) {
     }
   }
   std::printf("%d launches, network %s, filter %zu bytes\n", count, host_network ? "host" : "none", filter.size());
-  std::printf("%-22s %10s %10s\n", "", "p50", "p99");
-  for (auto [name, values] : {std::pair{"to exec, ms", &to_exec}, {"to exit, ms", &to_exit}, {"to removed, ms", &to_removed}})
-    std::printf("%-22s %10.3f %10.3f\n", name, percentile(*values, 0.5), percentile(*values, 0.99));
+  std::printf("%-22s %10s %10s %10s\n", "", "p5", "p50", "p99");
+  for (auto [name, values] :
+       {std::pair{"to exec, ms", &to_exec}, {"to exit, ms", &to_exit}, {"to removed, ms", &to_removed}})
+    std::printf("%-22s %10.3f %10.3f %10.3f\n", name, percentile(*values, 0.05), percentile(*values, 0.5),
+                percentile(*values, 0.99));
   for (std::size_t s = 1; s < launch_step_count; ++s)
     if (!steps[s].empty())
-      std::printf("  step %-13s us %9.1f %10.1f\n", std::string(to_string(static_cast<launch_step>(s))).c_str(),
-                  percentile(steps[s], 0.5), percentile(steps[s], 0.99));
+      std::printf("  step %-13s us %7.1f %10.1f %10.1f\n", std::string(to_string(static_cast<launch_step>(s))).c_str(),
+                  percentile(steps[s], 0.05), percentile(steps[s], 0.5), percentile(steps[s], 0.99));
 }

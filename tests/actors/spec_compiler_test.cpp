@@ -36,11 +36,14 @@ struct request {
     facts.etc_hosts = "127.0.0.1 localhost the-host\n";
     facts.resolv_conf = "nameserver 10.0.0.2\nsearch example.org\n";
     inputs.cgroup_path = "/gantry/c";
-    inputs.compile_seccomp = [](std::string_view, std::uint64_t) -> result<std::string> { return std::string("filter"); };
+    inputs.compile_seccomp = [](std::string_view, std::uint64_t) -> result<std::string> {
+      return std::string("filter");
+    };
     inputs.lookup_device = [](const std::string& path) -> result<std::vector<host_device>> {
       if (path == "/dev/fuse") return std::vector<host_device>{{"/dev/fuse", 'c', 10, 229, 0660, 0, 7}};
       if (path == "/dev/snd")
-        return std::vector<host_device>{{"/dev/snd/a", 'c', 116, 1, 0660, 0, 0}, {"/dev/snd/x/b", 'c', 116, 2, 0660, 0, 0}};
+        return std::vector<host_device>{{"/dev/snd/a", 'c', 116, 1, 0660, 0, 0},
+                                        {"/dev/snd/x/b", 'c', 116, 2, 0660, 0, 0}};
       if (path == "/dev") return std::vector<host_device>{{"/dev/sda", 'b', 8, 0, 0660, 0, 6}};
       return error{errc::not_found, ENOENT, "no"};
     };
@@ -81,7 +84,9 @@ std::string file_of(const Spec& spec, const std::string& path) {
 
 std::vector<std::string> env_of(const Spec& spec) { return {spec.process().env().begin(), spec.process().env().end()}; }
 
-constexpr std::uint64_t bit(std::string_view name) { return std::uint64_t{1} << runtime::capability_number(name).value(); }
+constexpr std::uint64_t bit(std::string_view name) {
+  return std::uint64_t{1} << runtime::capability_number(name).value();
+}
 
 } // namespace
 
@@ -166,8 +171,10 @@ TEST_CASE("security options in all their forms (61, 122)", "[actors][spec_compil
     return std::string("f");
   };
   SECTION("no-new-privileges") {
-    for (const auto& [text, want] : {std::pair{"no-new-privileges", true}, {"no-new-privileges=true", true},
-                                     {"no-new-privileges:true", true}, {"no-new-privileges=0", false}}) {
+    for (const auto& [text, want] : {std::pair{"no-new-privileges", true},
+                                     {"no-new-privileges=true", true},
+                                     {"no-new-privileges:true", true},
+                                     {"no-new-privileges=0", false}}) {
       r.definition.host.security_opt = {text};
       CAPTURE(text);
       CHECK(r.spec().process().no_new_privileges() == want);
@@ -193,7 +200,8 @@ TEST_CASE("security options in all their forms (61, 122)", "[actors][spec_compil
   }
   SECTION("what is not one") {
     for (const auto& [text, want] :
-         {std::pair{"flying", "invalid --security-opt 1: \"flying\""}, {"a=b", "invalid --security-opt 2: \"a=b\""},
+         {std::pair{"flying", "invalid --security-opt 1: \"flying\""},
+          {"a=b", "invalid --security-opt 2: \"a=b\""},
           {"no-new-privileges=maybe", "invalid --security-opt 2: \"no-new-privileges=maybe\""}}) {
       r.definition.host.security_opt = {text};
       CHECK(r.failure().message == want);
@@ -266,8 +274,9 @@ TEST_CASE("-v in its forms (182, 183, 184, 187)", "[actors][spec_compiler]") {
       {"/a:b", "invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' "
                "mount path must be absolute"},
       {"x:/b", "create x: volume name is too short, names should be at least two alphanumeric characters"},
-      {"../x:/b", "create ../x: \"../x\" includes invalid characters for a local volume name, only "
-                  "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"},
+      {"../x:/b",
+       "create ../x: \"../x\" includes invalid characters for a local volume name, only "
+       "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"},
   };
   for (const auto& x : rows) {
     r.definition.host.binds = {x.bind};
@@ -311,7 +320,8 @@ TEST_CASE("HostConfig.Mounts: bind and tmpfs (184, 186, 191)", "[actors][spec_co
     m.source = "";
     CHECK(message() == "invalid mount config for type \"bind\": field Source must not be empty");
     m.source = "relative";
-    CHECK(message() == "invalid mount config for type \"bind\": invalid mount path: 'relative' mount path must be absolute");
+    CHECK(message() ==
+          "invalid mount config for type \"bind\": invalid mount path: 'relative' mount path must be absolute");
     m.target = "";
     CHECK(message() == "invalid mount config for type \"bind\": field Target must not be empty");
   }
@@ -403,7 +413,8 @@ TEST_CASE("user mounts replace Docker's and come by depth (114, 193)", "[actors]
   CHECK(find_mount(own, "/dev/shm") == nullptr);
 }
 
-TEST_CASE("a read-only root keeps its own mounts writable and the generated files not (125)", "[actors][spec_compiler]") {
+TEST_CASE("a read-only root keeps its own mounts writable and the generated files not (125)",
+          "[actors][spec_compiler]") {
   request r;
   r.definition.host.readonly_rootfs = true;
   const Spec s = r.spec();
@@ -503,18 +514,23 @@ TEST_CASE("what create refuses, in Docker's words (55, 56, 57, 59, 132)", "[acto
       {[](auto&, auto& h) { h.cpu_period = 999; },
        "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"},
       {[](auto&, auto& h) { h.cpu_quota = 999; }, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
-      {[](auto&, auto& h) { h.cpuset_cpus = "0-9"; }, "Requested CPUs are not available - requested 0-9, available: 0-3"},
+      {[](auto&, auto& h) { h.cpuset_cpus = "0-9"; },
+       "Requested CPUs are not available - requested 0-9, available: 0-3"},
       {[](auto&, auto& h) { h.cpuset_cpus = "many"; }, "Invalid value many for cpuset cpus"},
       {[](auto&, auto& h) { h.blkio_weight = 9; }, "Range of blkio weight is from 10 to 1000"},
-      {[](auto&, auto& h) { h.oom_score_adj = 1001; },
-       "Invalid value 1001, range for oom score adj is [-1000, 1000]"},
+      {[](auto&, auto& h) { h.oom_score_adj = 1001; }, "Invalid value 1001, range for oom score adj is [-1000, 1000]"},
       {[](auto& c, auto&) { c.env = {"=x"}; }, "invalid environment variable: =x"},
       {[](auto& c, auto&) { c.working_dir = "x"; },
        "the working directory 'x' is invalid, it needs to be an absolute path"},
       {[](auto&, auto& h) { h.extra_hosts = {"nothing"}; }, "bad format for add-host: \"nothing\""},
       {[](auto&, auto& h) { h.extra_hosts = {"a:b"}; }, "invalid IP address in add-host: \"b\""},
-      {[](auto&, auto& h) { h.ulimits = {{"wings", 1, 1}}; }, "invalid ulimit type: wings"},
-      {[](auto&, auto& h) { h.ulimits = {{"nofile", 2, 1}}; },
+      {[](auto&, auto& h) {
+         h.ulimits = {{"wings", 1, 1}};
+       },
+       "invalid ulimit type: wings"},
+      {[](auto&, auto& h) {
+         h.ulimits = {{"nofile", 2, 1}};
+       },
        "ulimit soft limit must be less than or equal to hard limit: 2 > 1"},
       {[](auto&, auto& h) { h.device_cgroup_rules = {"c 1:x rwm"}; }, "invalid device cgroup rule format: 'c 1:x rwm'"},
   };

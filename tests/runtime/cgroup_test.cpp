@@ -40,8 +40,8 @@ pb::DeviceRule rule(bool allow, const char* type, int major, int minor, const ch
 }
 
 /// Runs the few instructions that device programs are made of.
-int run_device_program(const std::vector<bpf_insn>& program, std::uint32_t type, std::uint32_t access, std::uint32_t major,
-                       std::uint32_t minor) {
+int run_device_program(const std::vector<bpf_insn>& program, std::uint32_t type, std::uint32_t access,
+                       std::uint32_t major, std::uint32_t minor) {
   const std::uint32_t context[3] = {access << 16 | type, major, minor};
   std::uint64_t reg[11] = {};
   for (std::size_t pc = 0; pc < program.size(); ++pc) {
@@ -49,17 +49,34 @@ int run_device_program(const std::vector<bpf_insn>& program, std::uint32_t type,
     const std::uint64_t operand = BPF_SRC(i.code) == BPF_X ? reg[i.src_reg] : static_cast<std::uint64_t>(i.imm);
     auto& dst = reg[i.dst_reg];
     switch (i.code) {
-    case BPF_LDX | BPF_MEM | BPF_W: dst = context[i.off / 4]; break;
-    case BPF_ALU | BPF_AND | BPF_K: dst = static_cast<std::uint32_t>(dst & operand); break;
-    case BPF_ALU | BPF_RSH | BPF_K: dst = static_cast<std::uint32_t>(dst) >> operand; break;
-    case BPF_ALU64 | BPF_AND | BPF_K: dst &= operand; break;
+    case BPF_LDX | BPF_MEM | BPF_W:
+      dst = context[i.off / 4];
+      break;
+    case BPF_ALU | BPF_AND | BPF_K:
+      dst = static_cast<std::uint32_t>(dst & operand);
+      break;
+    case BPF_ALU | BPF_RSH | BPF_K:
+      dst = static_cast<std::uint32_t>(dst) >> operand;
+      break;
+    case BPF_ALU64 | BPF_AND | BPF_K:
+      dst &= operand;
+      break;
     case BPF_ALU64 | BPF_MOV | BPF_K:
-    case BPF_ALU64 | BPF_MOV | BPF_X: dst = operand; break;
+    case BPF_ALU64 | BPF_MOV | BPF_X:
+      dst = operand;
+      break;
     case BPF_JMP | BPF_JNE | BPF_K:
-    case BPF_JMP | BPF_JNE | BPF_X: pc += dst != operand ? static_cast<std::size_t>(i.off) : 0; break;
-    case BPF_JMP | BPF_JEQ | BPF_K: pc += dst == operand ? static_cast<std::size_t>(i.off) : 0; break;
-    case BPF_JMP | BPF_EXIT: return static_cast<int>(reg[0]);
-    default: FAIL("instruction " << int(i.code)); return -1;
+    case BPF_JMP | BPF_JNE | BPF_X:
+      pc += dst != operand ? static_cast<std::size_t>(i.off) : 0;
+      break;
+    case BPF_JMP | BPF_JEQ | BPF_K:
+      pc += dst == operand ? static_cast<std::size_t>(i.off) : 0;
+      break;
+    case BPF_JMP | BPF_EXIT:
+      return static_cast<int>(reg[0]);
+    default:
+      FAIL("instruction " << int(i.code));
+      return -1;
     }
   }
   FAIL("ran off the end");
@@ -94,7 +111,8 @@ TEST_CASE("limits reach their files, and only the needed hierarchies are joined"
     return;
   }
   sample_root root(base("limits"));
-  auto spec = script(root, "l", "echo ready; cat; cat /proc/self/cgroup; cat /sys/fs/cgroup/memory/memory.limit_in_bytes");
+  auto spec =
+      script(root, "l", "echo ready; cat; cat /proc/self/cgroup; cat /sys/fs/cgroup/memory/memory.limit_in_bytes");
   auto& r = *spec.mutable_cgroup()->mutable_resources();
   r.set_memory_limit_bytes(64 << 20);
   r.set_memory_swap_limit_bytes(128 << 20);
@@ -211,7 +229,8 @@ TEST_CASE("every process of a group is signalled, and the group goes with what i
   CHECK(read_to_end({{out.read.get(), &text}})); // the sleepers held the pipe
   // The pipe is closed early in a process's end: on a busy machine its group is left much later.
   const auto deadline = std::chrono::steady_clock::now() + run_limit;
-  while (remove(*layout, path).has_error() && std::chrono::steady_clock::now() < deadline) {}
+  while (remove(*layout, path).has_error() && std::chrono::steady_clock::now() < deadline) {
+  }
   CHECK_FALSE(exists_anywhere(*layout, path));
   CHECK(remove(*layout, "/").error().code == errc::invalid_parameter);
 }
@@ -219,8 +238,9 @@ TEST_CASE("every process of a group is signalled, and the group goes with what i
 TEST_CASE("devices outside the rules are refused", "[runtime][cgroup]") {
   GANTRY_NEEDS_CONTAINERS();
   sample_root root(base("devices"));
-  auto spec = script(root, "d", "mknod /dev/f c 10 229 && echo made; true 2>&1 </dev/f; head -c1 /dev/zero | od -An -tx1; "
-                                "mknod /dev/x b 8 0 && echo made; cat /dev/x 2>&1");
+  auto spec = script(root, "d",
+                     "mknod /dev/f c 10 229 && echo made; true 2>&1 </dev/f; head -c1 /dev/zero | od -An -tx1; "
+                     "mknod /dev/x b 8 0 && echo made; cat /dev/x 2>&1");
   const auto out = run(spec).out;
   CAPTURE(out);
   CHECK(out.find("can't open /dev/f: Operation not permitted") != std::string::npos);
@@ -304,8 +324,8 @@ TEST_CASE("v2's files get v2's values", "[runtime][cgroup]") {
   // A directory stands in for a group: what would be written is seen, though no kernel checks it.
   const std::string dir = base("v2");
   fs::create_directories(dir);
-  for (const char* f : {"memory.max", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpuset.cpus", "pids.max",
-                        "io.weight", "memory.high"})
+  for (const char* f : {"memory.max", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpuset.cpus",
+                        "pids.max", "io.weight", "memory.high"})
     std::ofstream(dir + "/" + f) << "";
   const unique_fd fd{::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
   pb::Resources r;

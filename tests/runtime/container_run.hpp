@@ -1,4 +1,5 @@
-/// Runs a Spec by the real launcher to its end, with streams on pipes (or its terminal), and gives back what came of it.
+/// Runs a Spec by the real launcher to its end, with streams on pipes (or its terminal), and gives back what came of
+/// it.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -49,14 +50,17 @@ inline bool read_to_end(std::initializer_list<std::pair<int, std::string*>> from
   while (!open.empty()) {
     std::vector<pollfd> fds;
     for (const auto& [fd, text] : open) fds.push_back({fd, POLLIN, 0});
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0 || ::poll(fds.data(), fds.size(), static_cast<int>(left.count())) <= 0) return false;
     for (std::size_t i = fds.size(); i-- > 0;) {
       if (fds[i].revents == 0) continue;
       char buffer[65536];
       const auto n = ::read(fds[i].fd, buffer, sizeof buffer);
-      if (n > 0) open[i].second->append(buffer, static_cast<std::size_t>(n));
-      else if (n == 0 || (errno != EAGAIN && errno != EINTR)) open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
+      if (n > 0)
+        open[i].second->append(buffer, static_cast<std::size_t>(n));
+      else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
   return true;
@@ -67,8 +71,10 @@ inline void wait_for_end(const launched& running, outcome& into) {
   REQUIRE(::poll(&fd, 1, static_cast<int>(std::chrono::milliseconds(run_limit).count())) == 1);
   siginfo_t info{};
   REQUIRE(::waitid(P_PIDFD, static_cast<id_t>(running.pidfd.get()), &info, WEXITED) == 0);
-  if (info.si_code == CLD_EXITED) into.exit_code = info.si_status;
-  else into.signal = info.si_status;
+  if (info.si_code == CLD_EXITED)
+    into.exit_code = info.si_status;
+  else
+    into.signal = info.si_status;
 }
 
 inline result<launched> launch(const pb::Spec& spec, stdio streams = {}) {
@@ -92,8 +98,10 @@ inline outcome run(const pb::Spec& spec, const std::string& input = {}) {
   const int to = terminal ? running->pty_master.get() : in.write.get();
   if (!input.empty()) REQUIRE(::write(to, input.data(), input.size()) == static_cast<ssize_t>(input.size()));
   in.write.reset();
-  if (terminal) REQUIRE(read_to_end({{running->pty_master.get(), &result_of_run.out}}));
-  else REQUIRE(read_to_end({{out.read.get(), &result_of_run.out}, {err.read.get(), &result_of_run.err}}));
+  if (terminal)
+    REQUIRE(read_to_end({{running->pty_master.get(), &result_of_run.out}}));
+  else
+    REQUIRE(read_to_end({{out.read.get(), &result_of_run.out}, {err.read.get(), &result_of_run.err}}));
   wait_for_end(*running, result_of_run);
   REQUIRE(remove(*cgroup_layout::detect(), spec.cgroup().path()).has_value());
   return result_of_run;

@@ -1,4 +1,5 @@
-/// A container of static busybox for tests and benches: what Docker would ask for by default, in a directory of its own.
+/// A container of static busybox for tests and benches: what Docker would ask for by default, in a directory of its
+/// own.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,7 @@ namespace detail {
 inline constexpr const char* busybox = "/bin/busybox";
 
 inline void add_mount(pb::Spec& spec, const char* destination, const char* type, const char* source,
-               std::initializer_list<const char*> options) {
+                      std::initializer_list<const char*> options) {
   auto& mount = *spec.add_mounts();
   mount.set_destination(destination);
   mount.set_type(type);
@@ -79,9 +80,12 @@ inline void add_default_paths(pb::Spec& spec) {
 } // namespace detail
 
 inline bool sample_root::possible(std::string& why) {
-  if (::geteuid() != 0) why = "root is needed";
-  else if (!fs::exists(detail::busybox)) why = "a static /bin/busybox is needed";
-  else return true;
+  if (::geteuid() != 0)
+    why = "root is needed";
+  else if (!fs::exists(detail::busybox))
+    why = "a static /bin/busybox is needed";
+  else
+    return true;
   return false;
 }
 
@@ -90,10 +94,11 @@ inline sample_root::sample_root(std::string base) : base_(std::move(base)) {
   for (const char* dir : {"bin", "dev", "proc", "sys", "etc", "tmp", "root", "home/ada"})
     fs::create_directories(layer() + "/" + dir);
   fs::copy_file(detail::busybox, layer() + "/bin/busybox");
-  for (const char* name : {"sh", "true", "false", "cat", "echo", "id", "ls", "sleep", "stat", "mount", "touch", "grep",
-                           "readlink", "pwd", "tty", "stty", "env", "hostname", "sysctl", "find", "dd", "mkdir", "ps",
-                           "chmod", "chown", "rm", "mknod", "kill", "umount", "wc", "head", "tail", "ip", "test", "ln",
-                           "dnsdomainname", "cut", "sort", "sync", "printf", "nproc", "ulimit", "od", "tr"})
+  for (const char* name :
+       {"sh",   "true",     "false",         "cat", "echo",  "id",   "ls",       "sleep",  "stat",   "mount", "touch",
+        "grep", "readlink", "pwd",           "tty", "stty",  "env",  "hostname", "sysctl", "find",   "dd",    "mkdir",
+        "ps",   "chmod",    "chown",         "rm",  "mknod", "kill", "umount",   "wc",     "head",   "tail",  "ip",
+        "test", "ln",       "dnsdomainname", "cut", "sort",  "sync", "printf",   "nproc",  "ulimit", "od",    "tr"})
     fs::create_symlink("busybox", layer() + "/bin/" + name);
   std::ofstream(layer() + "/etc/passwd") << "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1001:Ada:/home/ada:/bin/sh\n";
   std::ofstream(layer() + "/etc/group") << "root:x:0:root\nwheel:x:10:root,ada\nada:x:1001:\nstaff:x:50:ada\n";

@@ -99,7 +99,8 @@ TEST_CASE("added groups are names or numbers", "[runtime][user_lookup]") {
   REQUIRE(got.has_value());
   CHECK(got->groups == std::vector<gid_t>{1001, 10, 50, 4711});
   CHECK(resolve_user(user("ada", {"flyers"}), passwd, group).error().message == "Unable to find group flyers");
-  CHECK(resolve_user(user("ada", {"-4"}), passwd, group).error().message == "uids and gids must be in range 0-2147483647");
+  CHECK(resolve_user(user("ada", {"-4"}), passwd, group).error().message ==
+        "uids and gids must be in range 0-2147483647");
 }
 
 TEST_CASE("without files only numbers are known", "[runtime][user_lookup]") {
@@ -117,8 +118,14 @@ TEST_CASE("a line at the limit is read, one over it is an error", "[runtime][use
 }
 
 TEST_CASE("any bytes at all give an answer", "[runtime][user_lookup]") {
-  const std::string nasty[] = {std::string("\0\0\0:\0", 5), ":::::::::", "\n\n\n:", "a:b:c:d:e:f:g:h:i\n", "ada:x:-5:1::/:\n",
-                               "ada:x:0x10:1::/:\n", std::string(1000, ':'), "ada"};
+  const std::string nasty[] = {std::string("\0\0\0:\0", 5),
+                               ":::::::::",
+                               "\n\n\n:",
+                               "a:b:c:d:e:f:g:h:i\n",
+                               "ada:x:-5:1::/:\n",
+                               "ada:x:0x10:1::/:\n",
+                               std::string(1000, ':'),
+                               "ada"};
   for (const auto& text : nasty) {
     (void)resolve_user(user("ada"), text, text);
     (void)resolve_user(user("ada:ada"), text, text);
