@@ -95,7 +95,7 @@ void write_summary(json_out& out, const container_view& view, api_version versio
 
 std::string status_text(const container_state& state, unix_nanos now) {
   const auto since = [&](unix_nanos t) { return human_duration(now > t ? now - t : 0); };
-  const auto code = [&] { return "(" + std::to_string(state.exit_code) + ") "; };
+  const auto code = [&] { return std::string("(").append(std::to_string(state.exit_code)).append(") "); };
   switch (state.status) {
   case container_status::running: return "Up " + since(state.started_at);
   case container_status::paused: return "Up " + since(state.started_at) + " (Paused)";

@@ -65,7 +65,7 @@ result<> apply_mount_rules(const create_check& c) {
         return bad_request("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer");
       // Read-only mounts were not recursive then.
       if (m.read_only) {
-        if (!m.bind) m.bind.emplace();
+        if (!m.bind) m.bind = mount_request::bind_options{};
         m.bind->read_only_non_recursive = true;
       }
     }

@@ -4,6 +4,12 @@
 namespace gantry::api {
 namespace {
 
+/// `emplace()` for clang 14, which does not see that a nested class with default member values can be made without any.
+template <class Options>
+Options& fresh(std::optional<Options>& place) {
+  return *(place = Options{});
+}
+
 void read_bind_options(json_object& in, mount_request::bind_options& out) {
   in.read("Propagation", out.propagation);
   in.read("NonRecursive", out.non_recursive);
@@ -81,9 +87,9 @@ void read_mounts(json_object& in, std::vector<mount_request>& out) {
     m.read("Target", mount.target);
     m.read("ReadOnly", mount.read_only);
     m.read("Consistency", mount.consistency);
-    m.object("BindOptions", [&](json_object& o) { read_bind_options(o, mount.bind.emplace()); });
-    m.object("VolumeOptions", [&](json_object& o) { read_volume_options(o, mount.volume.emplace()); });
-    m.object("TmpfsOptions", [&](json_object& o) { read_tmpfs_options(o, mount.tmpfs.emplace()); });
+    m.object("BindOptions", [&](json_object& o) { read_bind_options(o, fresh(mount.bind)); });
+    m.object("VolumeOptions", [&](json_object& o) { read_volume_options(o, fresh(mount.volume)); });
+    m.object("TmpfsOptions", [&](json_object& o) { read_tmpfs_options(o, fresh(mount.tmpfs)); });
     out.push_back(std::move(mount));
   });
 }
