@@ -366,3 +366,17 @@ TEST_CASE("every flag and key of the list is known", "[cli][daemon]") {
   CHECK(flags > 90);
   CHECK(keys > 90);
 }
+
+TEST_CASE("every flag and key stands in the user's reference", "[cli][daemon]") {
+  const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  std::stringstream page;
+  page << std::ifstream(root / "docs/daemon.md").rdbuf();
+  const std::string text = page.str();
+  REQUIRE_FALSE(text.empty());
+  for (const auto& option : daemon_option_table()) {
+    const std::string name = *option.flag != '\0' ? std::string("`--") + option.flag + "`" : std::string("`") + option.key + "`";
+    INFO(name);
+    // The hidden flag of a deprecated behaviour is listed too: what is accepted is said.
+    CHECK(text.find(name) != std::string::npos);
+  }
+}
