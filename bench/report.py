@@ -17,7 +17,7 @@ FLOOR_STEPS = ("+network, cgroup v1", "+network, cgroup v2")
 def load(folder):
     """{(kind, threads or clients): {"rate": [...], "p50": [...], "p99": [...]}}, one entry a round."""
     rows = defaultdict(lambda: defaultdict(list))
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda p: (not p.stem.startswith("floor"), p.stem)):
         data = json.loads(path.read_text())
         kind, *rest = path.stem.split("-")
         for entry in data if kind == "floor" else [data]:
@@ -66,7 +66,7 @@ def main(folder):
         print("no figures", file=sys.stderr)
         return 1
     print(f"{'':32} {'wide':>4}  {'rate /s: median (spread)':28} {'p50 ms':24} {'p99 ms':24}")
-    for (name, width), row in sorted(rows.items()):
+    for (name, width), row in rows.items():
         print(f"{name:32} {width:4}  {spread(row['rate']):28} {spread(row['p50']):24} {spread(row['p99']):24}")
     print()
     for line in (*engine_steps(rows), *ratios(rows)):
