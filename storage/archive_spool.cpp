@@ -49,6 +49,9 @@ result<archive_spool> archive_spool::read(byte_source& tar, int ingest_fd, const
 
 result<> archive_spool::add(tar_reader& reader, const tar_entry& entry, const store_options& options,
                             space_guard& space) {
+  if (entry.path.size() > archive_path_bytes_max || entry.link_target.size() > archive_path_bytes_max) {
+    return bad("path is longer than 512 bytes");
+  }
   GANTRY_TRY(path, normal_path(entry.path));
   switch (entry.type) {
   case tar_type::directory: return {};

@@ -127,7 +127,11 @@ private:
     {
       std::vector<std::jthread> helpers;
       const auto count = std::min(s_.options.unpack_threads, todo.size());
-      for (std::size_t i = 1; i < count; ++i) helpers.emplace_back(work);
+      try {
+        for (std::size_t i = 1; i < count; ++i) helpers.emplace_back(work);
+      } catch (const std::system_error&) {
+        // No thread to be had: this one does all of it.
+      }
       work();
     }
     if (failed) return first_failure;

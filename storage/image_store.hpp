@@ -84,12 +84,14 @@ public:
     std::string id;     ///< 12 hex
     std::int64_t current = 0, total = 0;
   };
+  /// Called from the threads of the load, one at a time; must not call the store.
   using on_progress = std::function<void(const progress&)>;
   /// Says which containers use an image, and how: asked under removal. Gives Docker's refusal text or nothing.
   struct usage {
     std::string container_id;
     bool running = false;
   };
+  /// Called while the store is locked; must not call the store.
   using usage_of = std::function<std::vector<usage>(std::string_view image_id)>;
 
   /// Opens the store below `data_root`, checks what lies on disk against the records and drops what no record names

@@ -137,12 +137,21 @@ private:
           return sys_error("make `" + path + "`", errno);
         }
         implied_.insert(path);
+        GANTRY_TRYV(remember_directory(path));
         next = open_in_root(root_fd_, path, O_PATH | O_DIRECTORY);
       }
       if (next.has_error()) return next.error();
       at = std::move(*next);
     }
     return at;
+  }
+
+  /// Directories are described again at the end, so they are kept in memory: up to a bound.
+  result<> remember_directory(const std::string& path) {
+    constexpr std::size_t cost_bytes = 64;
+    directory_bytes_ += path.size() + cost_bytes;
+    if (directory_bytes_ > options_.directory_bytes_max) return bad("more directories than this engine accepts");
+    return {};
   }
 
   // --- making room
@@ -201,6 +210,7 @@ private:
   }
 
   result<> describe_directory(int dir_fd, const tar_entry& e, const std::string& path) {
+    GANTRY_TRYV(remember_directory(path));
     directory_times_.emplace_back(path, time_of(e));
     implied_.erase(path);
     return describe_fd(dir_fd, e);
@@ -381,6 +391,7 @@ private:
   std::string parent_path_;
   bool removed_something_ = false;
   std::set<std::string> implied_;
+  std::size_t directory_bytes_ = 0;
   std::vector<std::pair<std::string, timespec>> directory_times_;
 };
 

@@ -54,7 +54,13 @@ tar_reader::~tar_reader() {
 
 long tar_reader::feed(archive* a, void* self_pointer, const void** data) {
   auto* self = static_cast<tar_reader*>(self_pointer);
+  // A map of a sparse file is read with its header, whole, into a list: without a bound it could fill the memory.
+  if (self->in_header_ && self->header_bytes_ > tar_header_bytes_max) {
+    archive_set_error(a, EFBIG, "header of an entry is larger than 16 MiB");
+    return -1;
+  }
   auto n = self->source_.read(self->buffer_);
+  if (n.has_value()) self->header_bytes_ += *n;
   *data = self->buffer_.data();
   if (n.has_value()) return static_cast<long>(*n);
   self->source_failure_ = n.error();
@@ -82,9 +88,16 @@ result<std::unique_ptr<tar_reader>> tar_reader::open(byte_source& source) {
 result<bool> tar_reader::next(tar_entry& into) {
   utf8_locale scope;
   archive_entry* entry = nullptr;
+  in_header_ = false;
+  const int skipped = opened_ ? archive_read_data_skip(archive_) : ARCHIVE_OK; // data nobody asked for is no header
+  if (skipped < ARCHIVE_WARN && skipped != ARCHIVE_EOF) return failure("read");
+  in_header_ = opened_ = true;
+  header_bytes_ = 0;
   const int code = archive_read_next_header(archive_, &entry);
+  in_header_ = false;
   if (code == ARCHIVE_EOF) return false;
-  if (code < ARCHIVE_WARN) return failure("read"); // a warning is a name or a key it could not convert
+  // A warning is a name or a key it could not convert; "retry" is a damaged header that it would skip.
+  if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return failure("read");
   const char* path = archive_entry_pathname(entry);
   if (!path) return bad("read tar: an entry's name is not readable");
   into = tar_entry{};
@@ -129,7 +142,7 @@ result<bool> tar_reader::next_block(tar_block& into) {
   la_int64_t offset = 0;
   const int code = archive_read_data_block(archive_, &data, &size, &offset);
   if (code == ARCHIVE_EOF) return false;
-  if (code < ARCHIVE_WARN) return failure("read");
+  if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return failure("read");
   into.bytes = {static_cast<const std::byte*>(data), size};
   into.offset = offset;
   return true;

@@ -60,6 +60,9 @@ private:
   byte_source& source_;
   std::vector<std::byte> buffer_;
   error source_failure_{errc::ok, 0, {}};
+  std::size_t header_bytes_ = 0; ///< read since the present header was asked for
+  bool in_header_ = true;
+  bool opened_ = false; ///< an entry is open
   archive* archive_ = nullptr;
 };
 

@@ -321,6 +321,11 @@ TEST_CASE("bounds are exact: what lies just below them is taken", "[storage][lay
   CHECK(world.unpack(tar_builder().file("a", std::string(600, 'x')).file("b", std::string(600, 'x')).finish()).has_error());
   CHECK(world.unpack(tar_builder().file(std::string(name_bytes_max, 'n'), "").finish()).has_value());
   world.options.layer_entries_max = 3000;
+  world.options.directory_bytes_max = 2 * (64 + 3);
+  CHECK(world.unpack(tar_builder().dir("abc").file("def/x", "").finish()).has_value());
+  CHECK_THAT(world.unpack(tar_builder().dir("abc").file("ghi/x", "").dir("jkl").finish()).error().message,
+             Catch::Contains("more directories"));
+  world.options.directory_bytes_max = store_options{}.directory_bytes_max;
   std::string deep;
   for (std::size_t i = 1; i < path_depth_max; ++i) deep += "d/";
   CHECK(world.unpack(tar_builder().file(deep + "f", "").finish()).has_value());
@@ -363,6 +368,36 @@ TEST_CASE("a sparse file keeps its holes and cannot claim more than the bound", 
   CHECK(four == "DATA");
   world.options.unpacked_bytes_max = size - 1;
   CHECK(world.unpack(bytes).has_error());
+}
+
+TEST_CASE("the map of a sparse file cannot fill the memory", "[storage][layer_unpack]") {
+  if (!is_root()) return;
+  unpack_world world;
+  // GNU sparse 1.0: the map stands before the data, as decimal lines, and is read whole.
+  const auto sparse = [](std::size_t entries) {
+    std::string map = std::to_string(entries) + "\n";
+    for (std::size_t i = 0; i < entries; ++i) map += "0\n0\n";
+    map.append((512 - map.size() % 512) % 512, '\0');
+    return tar_builder()
+        .add({"s", '0', map, 0644, 0, 0, 0, {}, 0, 0,
+              {{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "s"}, {"GNU.sparse.realsize", "0"}}})
+        .finish();
+  };
+  CHECK(world.unpack(sparse(100)).has_value());
+  CHECK_THAT(world.unpack(sparse(tar_header_bytes_max / 4 + 300'000)).error().message, Catch::Contains("16 MiB"));
+}
+
+TEST_CASE("data behind an entry that has none is a damaged archive", "[storage][layer_unpack]") {
+  if (!is_root()) return;
+  for (const char type : {'2', '3', '4', '5', '6'}) {
+    INFO(type);
+    unpack_world world;
+    auto unpacked = world.unpack(
+        tar_builder().add({"e", type, std::string(600'000, 'x'), 0755, 0, 0, 0, "t"}).file("f", "lost").finish());
+    REQUIRE(unpacked.has_error());
+    CHECK(unpacked.error().code == errc::invalid_parameter);
+    CHECK_THAT(unpacked.error().message, Catch::Contains("read tar: "));
+  }
 }
 
 TEST_CASE("an archive changed at random does no harm", "[storage][layer_unpack][fuzz]") {

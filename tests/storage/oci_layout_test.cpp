@@ -174,6 +174,8 @@ TEST_CASE("what is wrong with a layout or an archive is said, and nothing is lef
   row(tar_builder().file("manifest.json", "[" + std::string(100, '[') + std::string(100, ']') + "]").finish(), "not JSON");
   row(tar_builder().file("manifest.json", std::string(json_bytes_max + 1, ' ')).finish(), "larger than");
   row(tar_builder().add({"manifest.json", '3', "", 0, 0, 0, 0, {}, 1, 3}).finish(), "files, directories and links only");
+  row(tar_builder().file("d/" + std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(109, 'c'), "").finish(),
+      "longer than 512 bytes");
   row(tar_builder().symlink("manifest.json", "../../etc/passwd").finish(), "leads outside of the root");
   row(tar_builder().symlink("manifest.json", "other").symlink("other", "manifest.json").finish(), "not an image archive");
   row(tar_builder().file("../manifest.json", "[]").finish(), "leads outside of the root");

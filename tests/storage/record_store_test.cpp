@@ -130,6 +130,28 @@ TEST_CASE("what is not our file is refused, and the error names it", "[storage][
   CHECK(opened.error().message.find(file.string()) != std::string::npos);
 }
 
+TEST_CASE("a page that is damaged later is told of, with the file's name", "[storage][record_store]") {
+  test::temp_dir dir;
+  {
+    auto store = must_open(dir.path());
+    for (int i = 0; i < 200; ++i) REQUIRE(store->commit({put(std::to_string(i), std::string(500, 'v'))}).has_value());
+  }
+  const auto size = std::filesystem::file_size(dir / "records.db");
+  {
+    std::fstream file(dir / "records.db", std::ios::in | std::ios::out | std::ios::binary);
+    for (std::uintmax_t at = 8192; at + 64 < size; at += 4096) { // all pages behind the schema
+      file.seekp(static_cast<std::streamoff>(at));
+      file << std::string(64, '\xff');
+    }
+  }
+  auto store = record_store::open(dir.path());
+  auto loaded = store.has_value() ? (*store)->load(record_kind::container) : store.error();
+  REQUIRE(loaded.has_error());
+  CHECK(loaded.error().code == errc::internal);
+  INFO(loaded.error().message);
+  CHECK(loaded.error().message.find((dir / "records.db").string()) != std::string::npos);
+}
+
 TEST_CASE("kill -9 loses no acknowledged commit and tears none", "[storage][record_store]") {
   const auto seed = std::random_device{}();
   std::mt19937 random(seed);
