@@ -2,7 +2,6 @@
 #include "tests/runtime/container_run.hpp"
 
 #include <algorithm>
-#include <dirent.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -32,10 +31,6 @@ void add_tmpfs(pb::Spec& spec, const std::string& destination, std::initializer_
   m.set_source("tmpfs");
   m.set_destination(destination);
   for (const char* o : options) m.add_options(o);
-}
-
-std::size_t open_descriptors() {
-  return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
 }
 
 constexpr const char* words =

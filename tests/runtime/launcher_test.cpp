@@ -2,8 +2,6 @@
 #include "tests/runtime/container_run.hpp"
 
 #include <algorithm>
-#include <dirent.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 using namespace gantry;
@@ -16,23 +14,6 @@ namespace {
 std::string base(const char* name) { return "/tmp/gantry-launcher-" + std::to_string(::getpid()) + "-" + name; }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-void add_bind(pb::Spec& spec, const std::string& source, const std::string& destination,
-              std::initializer_list<const char*> options = {"rbind", "rprivate"}) {
-  auto& m = *spec.add_mounts();
-  m.set_type("bind");
-  m.set_source(source);
-  m.set_destination(destination);
-  for (const char* o : options) m.add_options(o);
-}
-
-void add_tmpfs(pb::Spec& spec, const std::string& destination, std::initializer_list<const char*> options) {
-  auto& m = *spec.add_mounts();
-  m.set_type("tmpfs");
-  m.set_source("tmpfs");
-  m.set_destination(destination);
-  for (const char* o : options) m.add_options(o);
-}
 
 std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
