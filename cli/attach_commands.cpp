@@ -100,7 +100,8 @@ result<int> logs_command(command_context& context, const command& self, const st
   flags.boolean(details, "details", 0, "Show extra details provided to logs");
   flags.text(tail, "tail", 'n', "Number of lines to show from the end of the logs");
   flags.text(since, "since", 0, "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\")");
-  flags.text(until, "until", 0, "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\")");
+  flags.text(until, "until", 0,
+             "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\")");
   auto parsed = parse_arguments(context, self, flags, arguments);
   if (parsed.exit) return *parsed.exit;
   auto from_text = api_timestamp(since);

@@ -11,10 +11,10 @@ struct session_plan {
   std::string id;
   bool tty = false;
   bool want_stdin = false, want_stdout = true, want_stderr = true;
-  bool start = true;          ///< also start it; otherwise it runs already
-  bool remove_on_exit = false;///< then the status is known only when it is gone
+  bool start = true;           ///< also start it; otherwise it runs already
+  bool remove_on_exit = false; ///< then the status is known only when it is gone
   bool proxy_signals = true;
-  bool logs = false;          ///< replay what it wrote before
+  bool logs = false; ///< replay what it wrote before
   std::string detach_keys;
 };
 

@@ -21,8 +21,8 @@ const command commands[] = {
     {"create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", 1, any_number, flags_first,
      create_command, 1},
     {"start", GANTRY_CONTAINER_OPTIONS, "Start one or more stopped containers", 1, any_number, mixed, start_command, 1},
-    {"attach", "[OPTIONS] CONTAINER",
-     "Attach local standard input, output, and error streams to a running container", 1, 1, mixed, attach_command, 1},
+    {"attach", "[OPTIONS] CONTAINER", "Attach local standard input, output, and error streams to a running container",
+     1, 1, mixed, attach_command, 1},
     {"stop", GANTRY_CONTAINER_OPTIONS, "Stop one or more running containers", 1, any_number, mixed, stop_command, 1},
     {"restart", GANTRY_CONTAINER_OPTIONS, "Restart one or more containers", 1, any_number, mixed, restart_command, 1},
     {"kill", GANTRY_CONTAINER_OPTIONS, "Kill one or more running containers", 1, any_number, mixed, kill_command, 1},
@@ -54,30 +54,51 @@ const command commands[] = {
 
 /// The management forms: {"container ls", "ps"}.
 constexpr std::pair<const char*, const char*> aliases[] = {
-    {"container run", "run"},         {"container create", "create"}, {"container start", "start"},
-    {"container attach", "attach"},   {"container stop", "stop"},     {"container restart", "restart"},
-    {"container kill", "kill"},       {"container wait", "wait"},     {"container rm", "rm"},
-    {"container remove", "rm"},       {"container rename", "rename"}, {"container ls", "ps"},
-    {"container list", "ps"},         {"container ps", "ps"},         {"container logs", "logs"},
-    {"container top", "top"},         {"container inspect", "inspect"}, {"image ls", "images"},
-    {"image list", "images"},         {"image load", "load"},         {"image import", "import"},
-    {"image pull", "pull"},           {"image tag", "tag"},           {"image rm", "rmi"},
-    {"image remove", "rmi"},          {"image history", "history"},   {"image inspect", "inspect"},
-    {"system info", "info"},          {"system events", "events"},
+    {"container run", "run"},
+    {"container create", "create"},
+    {"container start", "start"},
+    {"container attach", "attach"},
+    {"container stop", "stop"},
+    {"container restart", "restart"},
+    {"container kill", "kill"},
+    {"container wait", "wait"},
+    {"container rm", "rm"},
+    {"container remove", "rm"},
+    {"container rename", "rename"},
+    {"container ls", "ps"},
+    {"container list", "ps"},
+    {"container ps", "ps"},
+    {"container logs", "logs"},
+    {"container top", "top"},
+    {"container inspect", "inspect"},
+    {"image ls", "images"},
+    {"image list", "images"},
+    {"image load", "load"},
+    {"image import", "import"},
+    {"image pull", "pull"},
+    {"image tag", "tag"},
+    {"image rm", "rmi"},
+    {"image remove", "rmi"},
+    {"image history", "history"},
+    {"image inspect", "inspect"},
+    {"system info", "info"},
+    {"system events", "events"},
 };
 
 constexpr const char* groups[] = {"container", "image", "system"};
 
 std::string global_usage() {
-  std::string text = "Usage:  gantry [OPTIONS] COMMAND\n\nA client for Gantry, and for engines that answer Docker's API\n"
-                     "\nCommands:\n";
+  std::string text =
+      "Usage:  gantry [OPTIONS] COMMAND\n\nA client for Gantry, and for engines that answer Docker's API\n"
+      "\nCommands:\n";
   for (const auto& c : commands)
     text += std::string("  ") + c.name + std::string(17 - std::string_view(c.name).size(), ' ') + c.summary + "\n";
-  return text + "\nThe forms `gantry container X`, `gantry image X` and `gantry system info|events` work as docker's do."
-                "\n\nGlobal Options:\n"
-                "  -H, --host string   Engine socket to connect to: unix:///path or tcp://host:port\n"
-                "  -v, --version       Print version information and quit\n"
-                "\nRun 'gantry COMMAND --help' for more information on a command.\n";
+  return text +
+         "\nThe forms `gantry container X`, `gantry image X` and `gantry system info|events` work as docker's do."
+         "\n\nGlobal Options:\n"
+         "  -H, --host string   Engine socket to connect to: unix:///path or tcp://host:port\n"
+         "  -v, --version       Print version information and quit\n"
+         "\nRun 'gantry COMMAND --help' for more information on a command.\n";
 }
 
 std::string group_usage(const std::string& group) {
@@ -161,7 +182,8 @@ int client_main(int argc, const char* const* argv) {
   flags.boolean(debug, "debug", 'D', "");
   auto rest = flags.parse(string_list(argv + std::min(argc, 1), argv + argc), interspersed::no);
   if (rest.has_error()) {
-    std::cerr << rest.error().message << "\n\nUsage:  gantry [OPTIONS] COMMAND\n\nRun 'gantry --help' for more information\n";
+    std::cerr << rest.error().message
+              << "\n\nUsage:  gantry [OPTIONS] COMMAND\n\nRun 'gantry --help' for more information\n";
     return 125;
   }
   if (version) {

@@ -38,8 +38,8 @@ parsed_arguments parse_arguments(command_context& context, const command& self, 
   flags.boolean(help, "help", 0, "Print usage");
   auto rest = flags.parse(arguments, self.mode);
   if (rest.has_error()) {
-    context.err << rest.error().message << "\n\n" << usage_line(self) << "\n\nRun 'gantry " << self.name
-                << " --help' for more information\n";
+    context.err << rest.error().message << "\n\n"
+                << usage_line(self) << "\n\nRun 'gantry " << self.name << " --help' for more information\n";
     return {125, {}};
   }
   if (help) {
@@ -49,8 +49,9 @@ parsed_arguments parse_arguments(command_context& context, const command& self, 
   if (const auto problem = count_problem(self, rest->size()); !problem.empty()) {
     // The two forms are docker's.
     const char* hint = self.arguments_min == self.arguments_max ? "Run" : "See";
-    context.err << "gantry: " << problem << "\n\n" << usage_line(self) << "\n\n" << hint << " 'gantry " << self.name
-                << " --help' for more information\n";
+    context.err << "gantry: " << problem << "\n\n"
+                << usage_line(self) << "\n\n"
+                << hint << " 'gantry " << self.name << " --help' for more information\n";
     return {1, {}};
   }
   return {std::nullopt, std::move(*rest)};

@@ -140,7 +140,8 @@ result<int> container_prune_command(command_context& context, const command& sel
   auto parsed = parse_arguments(context, self, flags, arguments);
   if (parsed.exit) return *parsed.exit;
   const std::string filters = filters_json(filter);
-  if (!force && !confirm(context, "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"))
+  if (!force &&
+      !confirm(context, "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?"))
     return 0;
   target where{"/containers/prune"};
   GANTRY_TRY(reply, context.engine.post(where.with_if(!filter.empty(), "filters", filters)));

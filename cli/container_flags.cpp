@@ -49,8 +49,7 @@ void checked_list(flag_set& flags, string_list& into, std::string name, char sho
 
 void pairs(flag_set& flags, std::vector<std::pair<std::string, std::string>>& into, std::string name, std::string help,
            std::string no_pair) {
-  flags.add({std::move(name), 0, "map", std::move(help), "", "",
-             [&into, no_pair](const std::string& text) -> result<> {
+  flags.add({std::move(name), 0, "map", std::move(help), "", "", [&into, no_pair](const std::string& text) -> result<> {
                auto pair = split_pair(text);
                if (!pair || pair->first.empty()) {
                  std::string message = no_pair;
@@ -231,8 +230,7 @@ void add_limit_flags(flag_set& flags, container_flags& c) {
   flags.text(c.cpuset_cpus, "cpuset-cpus", 0, "CPUs in which to allow execution (0-3, 0,1)");
   flags.text(c.cpuset_mems, "cpuset-mems", 0, "MEMs in which to allow execution (0-3, 0,1)");
   flags.integer(c.pids_limit, "pids-limit", 0, "Tune container pids limit (set -1 for unlimited)");
-  flags.integer(c.blkio_weight, "blkio-weight", 0,
-                "Block IO (relative weight), between 10 and 1000, or 0 to disable");
+  flags.integer(c.blkio_weight, "blkio-weight", 0, "Block IO (relative weight), between 10 and 1000, or 0 to disable");
   flags.integer(c.oom_score_adj, "oom-score-adj", 0, "Tune host's OOM preferences (-1000 to 1000)");
   flags.boolean(c.oom_kill_disable, "oom-kill-disable", 0, "Disable OOM Killer");
   flags.text(c.cgroup_parent, "cgroup-parent", 0, "Optional parent cgroup for the container");
@@ -256,10 +254,8 @@ void add_limit_flags(flag_set& flags, container_flags& c) {
              [&c](const std::string& text) -> result<> {
                const auto count = text == "all" ? std::optional<std::int64_t>(-1) : parse_integer(text);
                if (!count)
-                 return bad("invalid count (" + text +
-                            "): value must be either \"all\" or an integer: invalid syntax");
-               c.gpus.push_back(
-                   boost::json::object{{"Count", *count}, {"Capabilities", boost::json::array{{"gpu"}}}});
+                 return bad("invalid count (" + text + "): value must be either \"all\" or an integer: invalid syntax");
+               c.gpus.push_back(boost::json::object{{"Count", *count}, {"Capabilities", boost::json::array{{"gpu"}}}});
                return {};
              }});
 }

@@ -255,8 +255,7 @@ void put_limits(json::object& host, const container_flags& f) {
   put(host, "OomKillDisable", f.oom_kill_disable);
   put(host, "CgroupParent", f.cgroup_parent);
   json::array ulimits;
-  for (const auto& u : f.ulimits)
-    ulimits.push_back(json::object{{"Name", u.name}, {"Soft", u.soft}, {"Hard", u.hard}});
+  for (const auto& u : f.ulimits) ulimits.push_back(json::object{{"Name", u.name}, {"Soft", u.soft}, {"Hard", u.hard}});
   if (!ulimits.empty()) host["Ulimits"] = std::move(ulimits);
 }
 

@@ -105,9 +105,9 @@ result<> check_conflicts(const json::object& config, const std::map<std::string,
     if (value == nullptr || key == "runtimes") continue; // runtimes may come from both
     const bool secret = key == "http-proxy" || key == "https-proxy";
     const std::string shown = show_value(*value);
-    conflicts += (conflicts.empty() ? "" : ", ") + key + ": (from flag: " +
-                 (secret ? mask_credentials(flag_value) : flag_value) + ", from file: " +
-                 (secret ? mask_credentials(shown) : shown) + ")";
+    conflicts += (conflicts.empty() ? "" : ", ") + key +
+                 ": (from flag: " + (secret ? mask_credentials(flag_value) : flag_value) +
+                 ", from file: " + (secret ? mask_credentials(shown) : shown) + ")";
   }
   if (conflicts.empty()) return {};
   return bad("the following directives are specified both as a flag and in the configuration file: " + conflicts);
@@ -160,7 +160,8 @@ result<std::map<const daemon_option*, json::value>> parse_daemon_file(std::strin
     const auto* option = find_daemon_option(key);
     if (option == nullptr) {
       // The name of a flag whose key is spelled otherwise ("host" for "hosts"): dockerd takes it and reads nothing.
-      notices.push_back("\"" + std::string(key) + "\" in the configuration file is ignored: it is the name of a flag, "
+      notices.push_back("\"" + std::string(key) +
+                        "\" in the configuration file is ignored: it is the name of a flag, "
                         "not a key");
       continue;
     }

@@ -76,8 +76,8 @@ result<> apply_all(daemon_options& options, const given_values& given) {
         }
       }
       if (*option->no_effect != '\0')
-        options.notices.push_back(as_flag_or_key(*option, from_flag) + " is accepted, but has no effect: " +
-                                  option->no_effect);
+        options.notices.push_back(as_flag_or_key(*option, from_flag) +
+                                  " is accepted, but has no effect: " + option->no_effect);
     }
   }
   return {};
@@ -98,7 +98,9 @@ result<> check_labels(const std::vector<std::string>& labels) {
 
 result<> check_mirrors(const std::vector<std::string>& mirrors) {
   for (const auto& mirror : mirrors) {
-    const auto invalid = [&](const std::string& why) { return bad("invalid mirror: " + why + " in \"" + mirror + "\""); };
+    const auto invalid = [&](const std::string& why) {
+      return bad("invalid mirror: " + why + " in \"" + mirror + "\"");
+    };
     const auto scheme = mirror.find("://");
     if (scheme == std::string::npos || (mirror.substr(0, scheme) != "http" && mirror.substr(0, scheme) != "https"))
       return invalid("unsupported scheme");
@@ -122,8 +124,7 @@ result<> check_config(actors::engine_config& c) {
   if (c.default_runtime != "gantry" && c.default_runtime != "runc")
     return bad("specified default runtime '" + c.default_runtime + "' does not exist");
   for (const auto* directory : {&c.data_root, &c.run_root})
-    if (directory->empty() || directory->front() != '/')
-      return bad("`" + *directory + "` must be an absolute path");
+    if (directory->empty() || directory->front() != '/') return bad("`" + *directory + "` must be an absolute path");
   return {};
 }
 
@@ -178,7 +179,8 @@ result<> check_api_version(const std::string& text) {
   if (text.empty()) return bad("value is empty");
   if (text[0] == 'v' || text[0] == 'V') return bad("API version must be provided without \"v\" prefix");
   const auto major = parse_integer(text.substr(0, point));
-  const auto minor = point == std::string::npos ? std::optional<std::int64_t>(0) : parse_integer(text.substr(point + 1));
+  const auto minor =
+      point == std::string::npos ? std::optional<std::int64_t>(0) : parse_integer(text.substr(point + 1));
   if (!major || !minor || *major < 0 || *minor < 0 || *major > 1000 || *minor > 1000)
     return bad("`" + text + "` is not an API version");
   const api::api_version version{static_cast<int>(*major), static_cast<int>(*minor)};

@@ -12,25 +12,25 @@ namespace gantry::cli {
 
 /// The shape of an option's value, on the command line and in the file.
 enum class option_kind {
-  boolean,    ///< --x, --x=false · true
-  text,       ///< --x V · "V"
-  integer,    ///< --x N · N
-  bytes,      ///< --x 64m · "64m" or N
-  list,       ///< --x V, repeatable · ["V"]
-  pairs,      ///< --x k=v, repeatable · {"k": "v"}
-  switches,   ///< --x k=true, repeatable · {"k": true}
-  ulimits,    ///< --x nofile=1:2, repeatable · {"nofile": {"Name": "nofile", "Soft": 1, "Hard": 2}}
-  pools,      ///< --x base=CIDR,size=N, repeatable · [{"base": "CIDR", "size": N}]
-  runtimes,   ///< --x name=path, repeatable · {"name": {"path": "..."}}
-  net_options,///< --x driver=k=v, repeatable · {"driver": {"k": "v"}}
-  object,     ///< no flag · {...}
+  boolean,     ///< --x, --x=false · true
+  text,        ///< --x V · "V"
+  integer,     ///< --x N · N
+  bytes,       ///< --x 64m · "64m" or N
+  list,        ///< --x V, repeatable · ["V"]
+  pairs,       ///< --x k=v, repeatable · {"k": "v"}
+  switches,    ///< --x k=true, repeatable · {"k": true}
+  ulimits,     ///< --x nofile=1:2, repeatable · {"nofile": {"Name": "nofile", "Soft": 1, "Hard": 2}}
+  pools,       ///< --x base=CIDR,size=N, repeatable · [{"base": "CIDR", "size": N}]
+  runtimes,    ///< --x name=path, repeatable · {"name": {"path": "..."}}
+  net_options, ///< --x driver=k=v, repeatable · {"driver": {"k": "v"}}
+  object,      ///< no flag · {...}
 };
 
 /// Why an accepted option does nothing here; "" : it has its effect.
 struct daemon_option {
-  const char* flag;      ///< long name, "" when there is no flag
-  char shorthand;        ///< 0 for none
-  const char* key;       ///< name in daemon.json, "" when the file may not hold it
+  const char* flag; ///< long name, "" when there is no flag
+  char shorthand;   ///< 0 for none
+  const char* key;  ///< name in daemon.json, "" when the file may not hold it
   option_kind kind;
   bool reloadable;       ///< SIGHUP takes it from the file
   const char* no_effect; ///< why it is accepted without effect; "" : it has its effect

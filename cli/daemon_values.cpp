@@ -58,8 +58,7 @@ result<> add_ulimit(const std::string& text, json::value& into) {
 
 result<> add_runtime(const std::string& text, json::value& into) {
   auto pair = split_pair(text);
-  if (!pair || pair->first.empty() || pair->second.empty())
-    return bad("invalid runtime argument: " + text);
+  if (!pair || pair->first.empty() || pair->second.empty()) return bad("invalid runtime argument: " + text);
   if (pair->first == "runc") return bad("runtime name 'runc' is reserved");
   if (as_map(into).contains(pair->first)) return bad("runtime '" + pair->first + "' was already defined");
   into.as_object()[pair->first] = json::object{{"path", pair->second}};
@@ -77,14 +76,20 @@ result<> add_net_option(const std::string& text, json::value& into) {
 /// What Go's decoder calls a JSON value's type.
 const char* type_name(const json::value& value) {
   switch (value.kind()) {
-  case json::kind::null: return "null";
-  case json::kind::bool_: return "bool";
+  case json::kind::null:
+    return "null";
+  case json::kind::bool_:
+    return "bool";
   case json::kind::int64:
   case json::kind::uint64:
-  case json::kind::double_: return "number";
-  case json::kind::string: return "string";
-  case json::kind::array: return "array";
-  case json::kind::object: return "object";
+  case json::kind::double_:
+    return "number";
+  case json::kind::string:
+    return "string";
+  case json::kind::array:
+    return "array";
+  case json::kind::object:
+    return "object";
   }
   return "value";
 }
@@ -158,8 +163,12 @@ result<> add_flag_value(const daemon_option& option, const std::string& text, js
     into = size;
     return {};
   }
-  case option_kind::text: into = text; return {};
-  case option_kind::list: as_list(into).emplace_back(text); return {};
+  case option_kind::text:
+    into = text;
+    return {};
+  case option_kind::list:
+    as_list(into).emplace_back(text);
+    return {};
   case option_kind::pairs: {
     // "k" alone is a key with an empty value, as docker's map options have it.
     auto pair = split_pair(text).value_or(std::pair{text, std::string()});
@@ -173,10 +182,14 @@ result<> add_flag_value(const daemon_option& option, const std::string& text, js
     as_map(into)[pair.first] = *on;
     return {};
   }
-  case option_kind::ulimits: return add_ulimit(text, into);
-  case option_kind::pools: return add_pool(text, into);
-  case option_kind::runtimes: return add_runtime(text, into);
-  case option_kind::net_options: return add_net_option(text, into);
+  case option_kind::ulimits:
+    return add_ulimit(text, into);
+  case option_kind::pools:
+    return add_pool(text, into);
+  case option_kind::runtimes:
+    return add_runtime(text, into);
+  case option_kind::net_options:
+    return add_net_option(text, into);
   case option_kind::object: {
     GANTRY_TRY(pair, pair_of(text));
     as_map(into)[pair.first] = pair.second;
@@ -197,13 +210,16 @@ result<json::value> check_file_value(const daemon_option& option, const json::va
   case option_kind::integer:
     if (!value.is_int64()) return mismatch(value, option, "int");
     return value;
-  case option_kind::bytes: return check_bytes(option, value);
-  case option_kind::list: return check_strings(option, value);
+  case option_kind::bytes:
+    return check_bytes(option, value);
+  case option_kind::list:
+    return check_strings(option, value);
   case option_kind::pairs:
     return check_members(option, value, "map[string]string", "string", [](const auto& v) { return v.is_string(); });
   case option_kind::switches:
     return check_members(option, value, "map[string]bool", "bool", [](const auto& v) { return v.is_bool(); });
-  case option_kind::ulimits: return check_ulimits(option, value);
+  case option_kind::ulimits:
+    return check_ulimits(option, value);
   case option_kind::pools:
     if (!value.is_array()) return mismatch(value, option, "[]*ipamutils.NetworkToSplit");
     return value;
@@ -219,12 +235,18 @@ result<json::value> check_file_value(const daemon_option& option, const json::va
 
 std::string show_value(const json::value& value) {
   switch (value.kind()) {
-  case json::kind::null: return "<nil>";
-  case json::kind::bool_: return value.as_bool() ? "true" : "false";
-  case json::kind::int64: return show_number(static_cast<double>(value.as_int64()));
-  case json::kind::uint64: return show_number(static_cast<double>(value.as_uint64()));
-  case json::kind::double_: return show_number(value.as_double());
-  case json::kind::string: return std::string(value.as_string());
+  case json::kind::null:
+    return "<nil>";
+  case json::kind::bool_:
+    return value.as_bool() ? "true" : "false";
+  case json::kind::int64:
+    return show_number(static_cast<double>(value.as_int64()));
+  case json::kind::uint64:
+    return show_number(static_cast<double>(value.as_uint64()));
+  case json::kind::double_:
+    return show_number(value.as_double());
+  case json::kind::string:
+    return std::string(value.as_string());
   case json::kind::array: {
     std::string text;
     for (const auto& item : value.as_array()) text += (text.empty() ? "" : " ") + show_value(item);

@@ -28,16 +28,25 @@ bool older(const std::string& a, const std::string& b) {
 
 errc class_of(unsigned status) {
   switch (status) {
-  case 304: return errc::not_modified;
-  case 400: return errc::invalid_parameter;
-  case 401: return errc::unauthorized;
-  case 403: return errc::forbidden;
-  case 404: return errc::not_found;
-  case 409: return errc::conflict;
-  case 501: return errc::not_implemented;
+  case 304:
+    return errc::not_modified;
+  case 400:
+    return errc::invalid_parameter;
+  case 401:
+    return errc::unauthorized;
+  case 403:
+    return errc::forbidden;
+  case 404:
+    return errc::not_found;
+  case 409:
+    return errc::conflict;
+  case 501:
+    return errc::not_implemented;
   case 429:
-  case 503: return errc::unavailable;
-  default: return errc::internal;
+  case 503:
+    return errc::unavailable;
+  default:
+    return errc::internal;
   }
 }
 

@@ -63,8 +63,8 @@ void flag_set::boolean(std::optional<bool>& into, std::string name, char shortha
 }
 
 void flag_set::text(std::string& into, std::string name, char shorthand, std::string help, std::string value_name) {
-  add({std::move(name), shorthand, std::move(value_name), std::move(help), "",
-       into.empty() ? "" : "\"" + into + "\"", [&into](const std::string& value) -> result<> {
+  add({std::move(name), shorthand, std::move(value_name), std::move(help), "", into.empty() ? "" : "\"" + into + "\"",
+       [&into](const std::string& value) -> result<> {
          into = value;
          return {};
        }});

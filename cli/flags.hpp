@@ -36,8 +36,7 @@ public:
 
   void boolean(bool& into, std::string name, char shorthand, std::string help);
   void boolean(std::optional<bool>& into, std::string name, char shorthand, std::string help);
-  void text(std::string& into, std::string name, char shorthand, std::string help,
-            std::string value_name = "string");
+  void text(std::string& into, std::string name, char shorthand, std::string help, std::string value_name = "string");
   void list(string_list& into, std::string name, char shorthand, std::string help, std::string value_name = "list");
   void integer(std::int64_t& into, std::string name, char shorthand, std::string help);
   void integer(std::optional<std::int64_t>& into, std::string name, char shorthand, std::string help);
@@ -45,8 +44,8 @@ public:
   void add(flag definition);
 
   /// Sets what the arguments say and gives those that are no flags, in order. Everything after `--` is no flag.
-  /// Errors: invalid_parameter `unknown flag: --x`, `unknown shorthand flag: 'x' in -xyz`, `flag needs an argument: ...`,
-  /// `invalid argument ...`, `bad flag syntax: ...`.
+  /// Errors: invalid_parameter `unknown flag: --x`, `unknown shorthand flag: 'x' in -xyz`, `flag needs an argument:
+  /// ...`, `invalid argument ...`, `bad flag syntax: ...`.
   result<string_list> parse(const string_list& arguments, interspersed mode);
 
   [[nodiscard]] bool changed(std::string_view name) const;

@@ -17,12 +17,12 @@ error bad(const std::string& message) {
   return error{errc::invalid_parameter, 0, "template parsing error: " + message};
 }
 
-constexpr std::string_view refused[] = {"range", "if",   "with", "else",  "end",      "define",
-                                        "block", "template", "break", "continue", "printf", "slice",
-                                        "eq",    "ne",   "and",  "or",    "not",      "lt",
-                                        "gt",    "le",   "ge",   "pad",   "html",     "js", "urlquery"};
-constexpr std::string_view known[] = {"json",  "upper",   "lower", "title", "len",     "print",
-                                      "println", "join", "split", "index", "truncate"};
+constexpr std::string_view refused[] = {"range",    "if",    "with",     "else",    "end",   "define", "block",
+                                        "template", "break", "continue", "printf",  "slice", "eq",     "ne",
+                                        "and",      "or",    "not",      "lt",      "gt",    "le",     "ge",
+                                        "pad",      "html",  "js",       "urlquery"};
+constexpr std::string_view known[] = {"json",    "upper", "lower", "title", "len",     "print",
+                                      "println", "join",  "split", "index", "truncate"};
 
 template <std::size_t Count>
 bool contains(const std::string_view (&words)[Count], std::string_view word) {
@@ -213,8 +213,10 @@ result<format_template> format_template::parse(std::string_view text) {
 
 result<json::value> format_template::evaluate(const term& t, const json::value& root, const json::value* piped) {
   switch (t.what) {
-  case term::kind::dot: return root;
-  case term::kind::literal: return t.literal;
+  case term::kind::dot:
+    return root;
+  case term::kind::literal:
+    return t.literal;
   case term::kind::field: {
     const json::value* here = &root;
     for (const auto& name : t.path) {
@@ -225,7 +227,8 @@ result<json::value> format_template::evaluate(const term& t, const json::value& 
     }
     return *here;
   }
-  case term::kind::call: break;
+  case term::kind::call:
+    break;
   }
   std::vector<json::value> arguments;
   for (const auto& argument : t.arguments) {
@@ -380,9 +383,12 @@ std::vector<std::string> format_template::fields() const {
 
 std::string print_value(const json::value& value) {
   switch (value.kind()) {
-  case json::kind::null: return "<no value>";
-  case json::kind::bool_: return value.as_bool() ? "true" : "false";
-  case json::kind::string: return std::string(value.as_string());
+  case json::kind::null:
+    return "<no value>";
+  case json::kind::bool_:
+    return value.as_bool() ? "true" : "false";
+  case json::kind::string:
+    return std::string(value.as_string());
   case json::kind::array: {
     std::string text;
     for (const auto& item : value.as_array()) text += (text.empty() ? "" : " ") + print_value(item);
@@ -396,7 +402,8 @@ std::string print_value(const json::value& value) {
     for (const auto& m : members) text += (text.empty() ? "" : " ") + m;
     return "map[" + text + "]";
   }
-  default: return json::serialize(value);
+  default:
+    return json::serialize(value);
   }
 }
 

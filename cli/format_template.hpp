@@ -28,15 +28,15 @@ private:
   struct term {
     enum class kind { dot, field, literal, call };
     kind what = kind::dot;
-    std::vector<std::string> path;         ///< of a field
-    std::string place;                     ///< of a field: ":1:2: executing "" at <.Foo>", for errors
+    std::vector<std::string> path; ///< of a field
+    std::string place;             ///< of a field: ":1:2: executing "" at <.Foo>", for errors
     boost::json::value literal;
-    std::string function;                  ///< of a call
+    std::string function; ///< of a call
     std::vector<term> arguments;
   };
   struct part {
-    std::string text;        ///< when `is_action` is false
-    std::vector<term> pipe;  ///< stages, first to last
+    std::string text;       ///< when `is_action` is false
+    std::vector<term> pipe; ///< stages, first to last
     bool is_action = false;
   };
 

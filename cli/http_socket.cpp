@@ -64,9 +64,7 @@ result<unique_fd> dial_tcp(const host_address& address) {
 } // namespace
 
 result<host_address> parse_host_address(const std::string& text) {
-  const auto invalid = [&] {
-    return error{errc::invalid_parameter, 0, "unable to parse docker host `" + text + "`"};
-  };
+  const auto invalid = [&] { return error{errc::invalid_parameter, 0, "unable to parse docker host `" + text + "`"}; };
   host_address address;
   address.text = text;
   if (text.starts_with("unix://")) {

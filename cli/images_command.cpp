@@ -49,10 +49,17 @@ std::vector<image_name> names_of(const json::value& image, bool digests) {
   return names;
 }
 
-const std::vector<std::pair<std::string, std::string>> image_headers{
-    {"Repository", "REPOSITORY"}, {"Tag", "TAG"},   {"Digest", "DIGEST"}, {"ID", "IMAGE ID"},
-    {"CreatedSince", "CREATED"},  {"CreatedAt", "CREATED AT"}, {"Size", "SIZE"}, {"Containers", "CONTAINERS"},
-    {"VirtualSize", "SIZE"},      {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"}};
+const std::vector<std::pair<std::string, std::string>> image_headers{{"Repository", "REPOSITORY"},
+                                                                     {"Tag", "TAG"},
+                                                                     {"Digest", "DIGEST"},
+                                                                     {"ID", "IMAGE ID"},
+                                                                     {"CreatedSince", "CREATED"},
+                                                                     {"CreatedAt", "CREATED AT"},
+                                                                     {"Size", "SIZE"},
+                                                                     {"Containers", "CONTAINERS"},
+                                                                     {"VirtualSize", "SIZE"},
+                                                                     {"SharedSize", "SHARED SIZE"},
+                                                                     {"UniqueSize", "UNIQUE SIZE"}};
 
 std::string prune_filters(bool all, const string_list& filter) {
   string_list with_dangling = filter;
@@ -199,8 +206,8 @@ result<int> image_prune_command(command_context& context, const command& self, c
   if (!force && !confirm(context, std::string(what) + "\nAre you sure you want to continue?")) return 0;
   target where{"/images/prune"};
   GANTRY_TRY(reply, context.engine.post(where.with("filters", prune_filters(all, filter))));
-  if (const auto* gone = member::at(reply, {"ImagesDeleted"}); gone != nullptr && gone->is_array() &&
-                                                               !gone->as_array().empty()) {
+  if (const auto* gone = member::at(reply, {"ImagesDeleted"});
+      gone != nullptr && gone->is_array() && !gone->as_array().empty()) {
     context.out << "Deleted Images:\n";
     for (const auto& item : gone->as_array()) {
       const auto id = member::text(item, {"Deleted"});

@@ -26,12 +26,16 @@ void pretty(std::string& out, const json::value& value, std::size_t depth) {
     out += close;
   };
   if (value.is_object()) {
-    each(value.as_object(), [&](const auto& item) {
-      out += json::serialize(json::value(item.key())) + ": ";
-      pretty(out, item.value(), depth + 1);
-    }, '{', '}');
+    each(
+        value.as_object(),
+        [&](const auto& item) {
+          out += json::serialize(json::value(item.key())) + ": ";
+          pretty(out, item.value(), depth + 1);
+        },
+        '{', '}');
   } else if (value.is_array()) {
-    each(value.as_array(), [&](const auto& item) { pretty(out, item, depth + 1); }, '[', ']');
+    each(
+        value.as_array(), [&](const auto& item) { pretty(out, item, depth + 1); }, '[', ']');
   } else {
     out += json::serialize(value);
   }

@@ -248,8 +248,7 @@ result<json::object> parse_device(const std::string& text) {
   } else if (parts.size() == 2) {
     (is_mode(parts[1]) ? permissions : inside) = parts[1];
   }
-  return json::object{
-      {"PathOnHost", parts[0]}, {"PathInContainer", inside}, {"CgroupPermissions", permissions}};
+  return json::object{{"PathOnHost", parts[0]}, {"PathInContainer", inside}, {"CgroupPermissions", permissions}};
 }
 
 } // namespace gantry::cli

@@ -76,8 +76,7 @@ result<> add_published_port(const std::string& text, json::object& bindings, jso
     return bad("invalid ranges specified for container and host Ports: " + parts.container + " and " + parts.host);
   for (unsigned i = 0; i <= inside_count; ++i) {
     std::string host;
-    if (!parts.host.empty())
-      host = inside_count == outside_count ? std::to_string(outside->first + i) : parts.host;
+    if (!parts.host.empty()) host = inside_count == outside_count ? std::to_string(outside->first + i) : parts.host;
     const std::string key = std::to_string(inside->first + i) + "/" + parts.protocol;
     exposed[key] = json::object{};
     auto& list = bindings[key];

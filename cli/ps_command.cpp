@@ -13,14 +13,25 @@ namespace json = boost::json;
 
 namespace {
 
-const std::vector<std::pair<std::string, std::string>> headers{
-    {"ID", "CONTAINER ID"}, {"Names", "NAMES"},     {"Image", "IMAGE"},       {"Command", "COMMAND"},
-    {"CreatedAt", "CREATED AT"}, {"RunningFor", "CREATED"}, {"Ports", "PORTS"}, {"State", "STATE"},
-    {"Status", "STATUS"},   {"Size", "SIZE"},       {"Labels", "LABELS"},     {"Mounts", "MOUNTS"},
-    {"LocalVolumes", "LOCAL VOLUMES"}, {"Networks", "NETWORKS"}, {"Platform", "PLATFORM"}};
+const std::vector<std::pair<std::string, std::string>> headers{{"ID", "CONTAINER ID"},
+                                                               {"Names", "NAMES"},
+                                                               {"Image", "IMAGE"},
+                                                               {"Command", "COMMAND"},
+                                                               {"CreatedAt", "CREATED AT"},
+                                                               {"RunningFor", "CREATED"},
+                                                               {"Ports", "PORTS"},
+                                                               {"State", "STATE"},
+                                                               {"Status", "STATUS"},
+                                                               {"Size", "SIZE"},
+                                                               {"Labels", "LABELS"},
+                                                               {"Mounts", "MOUNTS"},
+                                                               {"LocalVolumes", "LOCAL VOLUMES"},
+                                                               {"Networks", "NETWORKS"},
+                                                               {"Platform", "PLATFORM"}};
 
-constexpr const char* plain_table = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t"
-                                    "{{.Names}}";
+constexpr const char* plain_table =
+    "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t"
+    "{{.Names}}";
 
 /// The first `length` characters, the last of them an ellipsis when it was cut.
 std::string ellipsis(const std::string& text, std::size_t length) {

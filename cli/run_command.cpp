@@ -23,7 +23,7 @@ public:
   static result<id_file> open(const std::string& path) {
     id_file file;
     if (path.empty()) return file;
-    struct stat status{};
+    struct stat status {};
     if (::stat(path.c_str(), &status) == 0)
       return error{errc::invalid_parameter, EEXIST,
                    "container ID file found, make sure the other container isn't running or delete " + path};

@@ -49,12 +49,12 @@ enum class stream_end {
 };
 
 struct stream_plan {
-  bool raw = false;                            ///< a TTY: no frames
-  int in_fd = -1;                              ///< -1: no stdin
-  int out_fd = 1, err_fd = 2;                  ///< -1: drop
-  signal_queue* signals = nullptr;             ///< null: signals have their usual effect
-  std::function<void(int)> on_signal;          ///< null: a signal interrupts
-  std::function<void()> on_resize;             ///< null: SIGWINCH is dropped
+  bool raw = false;                   ///< a TTY: no frames
+  int in_fd = -1;                     ///< -1: no stdin
+  int out_fd = 1, err_fd = 2;         ///< -1: drop
+  signal_queue* signals = nullptr;    ///< null: signals have their usual effect
+  std::function<void(int)> on_signal; ///< null: a signal interrupts
+  std::function<void()> on_resize;    ///< null: SIGWINCH is dropped
   detach_watch* detach = nullptr;
 };
 

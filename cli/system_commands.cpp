@@ -56,8 +56,8 @@ result<> print_formatted(std::ostream& out, const std::string& format, const jso
 }
 
 json::object client_facts(const std::string& api_version) {
-  return {{"Version", "0.1.0"}, {"ApiVersion", api_version}, {"DefaultAPIVersion", "1.51"}, {"Os", "linux"},
-          {"Arch", "amd64"},    {"Context", "default"}};
+  return {{"Version", "0.1.0"}, {"ApiVersion", api_version}, {"DefaultAPIVersion", "1.51"},
+          {"Os", "linux"},      {"Arch", "amd64"},           {"Context", "default"}};
 }
 
 void print_client(std::ostream& out, const json::object& client) {
@@ -236,6 +236,7 @@ result<int> info_command(command_context& context, const command& self, const st
     return 1;
   }
   print_info(context.out, *info);
+  context.out << '\n';
   context.out.flush();
   if (const auto* warnings = member::list(*info, {"Warnings"}))
     for (const auto& warning : *warnings) context.err << print_value(warning) << '\n';

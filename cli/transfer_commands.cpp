@@ -36,8 +36,8 @@ result<unique_fd> open_archive(const std::string& path) {
 
 result<> send_archive(command_context& context, const target& where, const char* type, int fd) {
   progress_display display(context.out, is_terminal(context.out_fd));
-  GANTRY_TRYV(context.engine.upload(where, type, source_of(fd),
-                                    [&](std::string_view bytes) { return display.feed(bytes); }));
+  GANTRY_TRYV(
+      context.engine.upload(where, type, source_of(fd), [&](std::string_view bytes) { return display.feed(bytes); }));
   return display.finish();
 }
 

@@ -30,9 +30,9 @@ std::string with_unit(double value, double base, const char* const* units, int l
 constexpr const char* decimal_units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
 constexpr const char* binary_units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
 
-constexpr std::string_view ulimit_names[] = {"as",   "core", "cpu",        "data",   "fsize",  "locks",
-                                             "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-                                             "rtprio", "rttime", "sigpending", "stack"};
+constexpr std::string_view ulimit_names[] = {"as",      "core",     "cpu",        "data",   "fsize", "locks",
+                                             "memlock", "msgqueue", "nice",       "nofile", "nproc", "rss",
+                                             "rtprio",  "rttime",   "sigpending", "stack"};
 
 bool known_ulimit(std::string_view name) {
   for (auto known : ulimit_names)
@@ -86,7 +86,9 @@ result<api::ulimit> parse_ulimit(const std::string& text) {
     hard = given;
   }
   if (hard != -1 && (soft == -1 || soft > hard)) {
-    if (soft == -1) return bad("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: " + std::to_string(hard));
+    if (soft == -1)
+      return bad("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: " +
+                 std::to_string(hard));
     return bad("ulimit soft limit must be less than or equal to hard limit: " + std::to_string(soft) + " > " +
                std::to_string(hard));
   }
@@ -122,7 +124,8 @@ std::string errno_text(int err) {
 
 bool is_ip_address(const std::string& text) {
   std::array<unsigned char, 16> address{};
-  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 || inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
+  return inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
 }
 
 } // namespace gantry::cli

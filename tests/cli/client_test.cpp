@@ -142,12 +142,11 @@ TEST_CASE("run -d prints the id and does not attach", "[cli][run]") {
 }
 
 TEST_CASE("a container that cannot start gives 125, 126 or 127", "[cli][run]") {
-  const std::vector<std::pair<std::string, int>> table{
-      {"exec: \\\"x\\\": executable file not found in $PATH", 127},
-      {"stat /x: no such file or directory", 127},
-      {"exec /etc: permission denied", 126},
-      {"exec /bin: is a directory", 126},
-      {"no space left on device", 125}};
+  const std::vector<std::pair<std::string, int>> table{{"exec: \\\"x\\\": executable file not found in $PATH", 127},
+                                                       {"stat /x: no such file or directory", 127},
+                                                       {"exec /etc: permission denied", 126},
+                                                       {"exec /bin: is a directory", 126},
+                                                       {"no space left on device", 125}};
   for (const auto& [message, status] : table) {
     one_container container;
     container.start_error = message;
@@ -227,7 +226,8 @@ TEST_CASE("ps prints docker's table", "[cli][lists]") {
     "Labels":{"b":"2","a":"1"},"Mounts":[{"Name":"0123456789abcdef","Driver":"local"}],
     "NetworkSettings":{"Networks":{"none":{}}}},
     {"Id":"fedcba9876543210","Names":["/x"],"Image":"sha256:)" +
-                           std::string(64, 'b') + R"(","Command":"sh","Created":1,"State":"created","Status":"Created"}])";
+                           std::string(64, 'b') +
+                           R"(","Command":"sh","Created":1,"State":"created","Status":"Created"}])";
   fake_engine engine(replies({{"/containers/json", {200, list}}}));
   const auto o = run(engine.host(), {"ps", "-a"});
   CHECK(o.status == 0);
@@ -239,20 +239,23 @@ TEST_CASE("ps prints docker's table", "[cli][lists]") {
 
   CHECK(run(engine.host(), {"ps", "-q"}).out == "0123456789ab\nfedcba987654\n");
   CHECK(run(engine.host(), {"container", "ls", "-q", "--no-trunc"}).out == "0123456789abcdef0123\nfedcba9876543210\n");
-  CHECK(run(engine.host(), {"ps", "--format", "{{.Names}} {{.Label \"a\"}} {{.Mounts}} {{.LocalVolumes}} {{.Networks}}"})
-            .out == "web 1 0123456789abcd… 1 none\nx   0 \n");
+  CHECK(
+      run(engine.host(), {"ps", "--format", "{{.Names}} {{.Label \"a\"}} {{.Mounts}} {{.LocalVolumes}} {{.Networks}}"})
+          .out == "web 1 0123456789abcd… 1 none\nx   0 \n");
   run(engine.host(), {"ps", "-l", "-f", "status=exited", "-f", "label=a=b", "-f", "status=dead"});
-  CHECK(engine.last().target == "/v1.51/containers/json?filters=%7B%22label%22%3A%7B%22a%3Db%22%3Atrue%7D%2C%22status%22"
-                                "%3A%7B%22dead%22%3Atrue%2C%22exited%22%3Atrue%7D%7D&limit=1");
+  CHECK(engine.last().target ==
+        "/v1.51/containers/json?filters=%7B%22label%22%3A%7B%22a%3Db%22%3Atrue%7D%2C%22status%22"
+        "%3A%7B%22dead%22%3Atrue%2C%22exited%22%3Atrue%7D%7D&limit=1");
 }
 
 TEST_CASE("images prints docker's table", "[cli][lists]") {
-  fake_engine engine(replies(
-      {{"/images/json", {200, R"([{"Id":"sha256:0123456789abcdef","RepoTags":["r:5000/a/b:1","busybox:latest"],
+  fake_engine engine(
+      replies({{"/images/json", {200, R"([{"Id":"sha256:0123456789abcdef","RepoTags":["r:5000/a/b:1","busybox:latest"],
          "RepoDigests":["busybox@sha256:dd"],"Created":1,"Size":1982222},
          {"Id":"sha256:fedcba9876543210","RepoTags":["<none>:<none>"],"Created":1,"Size":0}])"}}}));
   const auto lines = run(engine.host(), {"images", "--format", "{{.Repository}} {{.Tag}} {{.ID}} {{.Size}}"}).out;
-  CHECK(lines == "r:5000/a/b 1 0123456789ab 1.98MB\nbusybox latest 0123456789ab 1.98MB\n<none> <none> fedcba987654 0B\n");
+  CHECK(lines ==
+        "r:5000/a/b 1 0123456789ab 1.98MB\nbusybox latest 0123456789ab 1.98MB\n<none> <none> fedcba987654 0B\n");
   CHECK(run(engine.host(), {"images"}).out.starts_with("REPOSITORY   TAG       IMAGE ID       CREATED"));
   CHECK(run(engine.host(), {"image", "ls", "--digests", "busybox"}).out.find("sha256:dd") != std::string::npos);
   CHECK(engine.last().target ==
@@ -332,22 +335,23 @@ TEST_CASE("prune asks first", "[cli][commands]") {
   const auto refused = run(engine.host(), {"container", "prune"}, "n\n");
   CHECK(refused.out == "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ");
   CHECK(engine.log().empty());
-  CHECK(run(engine.host(), {"container", "prune"}, "y\n").out.ends_with("Deleted Containers:\na\n\nTotal reclaimed "
-                                                                        "space: 1.5kB\n"));
+  CHECK(run(engine.host(), {"container", "prune"}, "y\n")
+            .out.ends_with("Deleted Containers:\na\n\nTotal reclaimed "
+                           "space: 1.5kB\n"));
   CHECK(run(engine.host(), {"container", "prune", "-f"}).out ==
         "Deleted Containers:\na\n\nTotal reclaimed space: 1.5kB\n");
 }
 
 TEST_CASE("events are printed as they come", "[cli][commands]") {
   fake_engine engine([](const fake_request&, fake_connection& c) {
-    c.send("HTTP/1.1 200 OK\r\n\r\n{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"abc\",\"Attributes\":"
-           "{\"name\":\"n\",\"image\":\"i\"}},\"timeNano\":1000000001}\n");
+    c.send(
+        "HTTP/1.1 200 OK\r\n\r\n{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"abc\",\"Attributes\":"
+        "{\"name\":\"n\",\"image\":\"i\"}},\"timeNano\":1000000001}\n");
     c.close();
   });
   ::setenv("TZ", "UTC", 1);
   ::tzset();
-  CHECK(run(engine.host(), {"events"}).out ==
-        "1970-01-01T00:00:01.000000001Z container start abc (image=i, name=n)\n");
+  CHECK(run(engine.host(), {"events"}).out == "1970-01-01T00:00:01.000000001Z container start abc (image=i, name=n)\n");
   CHECK(run(engine.host(), {"system", "events", "--format", "{{.Action}}", "--filter", "type=container"}).out ==
         "start\n");
 }
@@ -357,15 +361,17 @@ TEST_CASE("usage errors look as docker's do", "[cli][commands]") {
   CHECK(run(away, {"wait", "--foo"}).err == "unknown flag: --foo\n\nUsage:  gantry wait CONTAINER [CONTAINER...]\n\n"
                                             "Run 'gantry wait --help' for more information\n");
   CHECK(run(away, {"wait", "--foo"}).status == 125);
-  CHECK(run(away, {"stop"}).err == "gantry: 'gantry stop' requires at least 1 argument\n\nUsage:  gantry stop [OPTIONS] "
-                                   "CONTAINER [CONTAINER...]\n\nSee 'gantry stop --help' for more information\n");
+  CHECK(run(away, {"stop"}).err ==
+        "gantry: 'gantry stop' requires at least 1 argument\n\nUsage:  gantry stop [OPTIONS] "
+        "CONTAINER [CONTAINER...]\n\nSee 'gantry stop --help' for more information\n");
   CHECK(run(away, {"stop"}).status == 1);
   CHECK(run(away, {"rename", "a"}).err.starts_with("gantry: 'gantry rename' requires 2 arguments\n"));
   CHECK(run(away, {"ps", "x"}).err.starts_with("gantry: 'gantry ps' accepts no arguments\n"));
   CHECK(run(away, {"foo"}).err == "gantry: unknown command: gantry foo\n\nRun 'gantry --help' for more information\n");
   CHECK(run(away, {"container", "foo"}).status == 1);
-  CHECK(run(away, {"ps", "-f", "x"}).err.starts_with(
-      "invalid argument \"x\" for \"-f, --filter\" flag: bad format of filter (expected name=value)\n"));
+  CHECK(run(away, {"ps", "-f", "x"})
+            .err.starts_with(
+                "invalid argument \"x\" for \"-f, --filter\" flag: bad format of filter (expected name=value)\n"));
   CHECK(run(away, {"ps"}).err ==
         "Cannot connect to the Docker daemon at " + away + ". Is the docker daemon running?\n");
   CHECK(run(away, {"ps"}).status == 1);

@@ -1,5 +1,5 @@
-/// cli/container_flags.hpp: the flags of run and create to the body they mean. The expected bodies and texts are those of
-/// docker's client.
+/// cli/container_flags.hpp: the flags of run and create to the body they mean. The expected bodies and texts are those
+/// of docker's client.
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -228,7 +228,8 @@ TEST_CASE("wrong flags of run are answered in docker's words", "[cli][create]") 
       {{"-a", "foo"}, "invalid argument \"foo\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"},
       {{"--sysctl", "a"}, "invalid argument \"a\" for \"--sysctl\" flag: sysctl 'a' is not allowed"},
       {{"--add-host", "foo"}, "invalid argument \"foo\" for \"--add-host\" flag: bad format for add-host: \"foo\""},
-      {{"--add-host", "a:b"}, "invalid argument \"a:b\" for \"--add-host\" flag: invalid IP address in add-host: \"b\""},
+      {{"--add-host", "a:b"},
+       "invalid argument \"a:b\" for \"--add-host\" flag: invalid IP address in add-host: \"b\""},
       {{"-m", "1x"}, "invalid argument \"1x\" for \"-m, --memory\" flag: invalid suffix: 'x'"},
   };
   for (auto [words, text] : table) {
@@ -243,7 +244,8 @@ TEST_CASE("wrong flags of run are answered in docker's words", "[cli][create]") 
 TEST_CASE("environment and label files are read line by line", "[cli][create]") {
   ::setenv("GANTRY_TEST_SET", "here", 1);
   ::unsetenv("GANTRY_TEST_UNSET");
-  const temp_file env("\xef\xbb\xbf" "A=1\n# comment\n\n  B=two words\r\nGANTRY_TEST_SET\nGANTRY_TEST_UNSET\n");
+  const temp_file env("\xef\xbb\xbf"
+                      "A=1\n# comment\n\n  B=two words\r\nGANTRY_TEST_SET\nGANTRY_TEST_UNSET\n");
   const temp_file labels("x=y\nz\n");
   CHECK(text_of(added({"--env-file", env.path, "-e", "C=3", "--label-file", labels.path})) ==
         R"({"Env":["A=1","B=two words","GANTRY_TEST_SET=here","C=3"],"Labels":{"x":"y","z":""}})");

@@ -65,12 +65,39 @@ TEST_CASE("without flags the engine gets its defaults", "[cli][daemon]") {
 }
 
 TEST_CASE("flags set the engine's configuration in every spelling", "[cli][daemon]") {
-  const auto options = parse_alone({"-D", "-H", "unix:///a.sock", "--host=tcp://127.0.0.1:1", "--tls=false",
-                                    "--exec-root", "/run/x", "--data-root=/d", "--label", "a=b", "--label=c=d",
-                                    "--default-ulimit", "nofile=10:20", "--default-shm-size=1m", "--log-opt",
-                                    "max-size=1m", "--live-restore", "--init=false", "--shutdown-timeout=-1",
-                                    "--reactor", "epoll", "--workers", "3", "--shim=/s", "-l", "warn", "-p", "",
-                                    "--default-cgroupns-mode=host", "--dns", "1.1.1.1", "-G", "wheel"});
+  const auto options = parse_alone({"-D",
+                                    "-H",
+                                    "unix:///a.sock",
+                                    "--host=tcp://127.0.0.1:1",
+                                    "--tls=false",
+                                    "--exec-root",
+                                    "/run/x",
+                                    "--data-root=/d",
+                                    "--label",
+                                    "a=b",
+                                    "--label=c=d",
+                                    "--default-ulimit",
+                                    "nofile=10:20",
+                                    "--default-shm-size=1m",
+                                    "--log-opt",
+                                    "max-size=1m",
+                                    "--live-restore",
+                                    "--init=false",
+                                    "--shutdown-timeout=-1",
+                                    "--reactor",
+                                    "epoll",
+                                    "--workers",
+                                    "3",
+                                    "--shim=/s",
+                                    "-l",
+                                    "warn",
+                                    "-p",
+                                    "",
+                                    "--default-cgroupns-mode=host",
+                                    "--dns",
+                                    "1.1.1.1",
+                                    "-G",
+                                    "wheel"});
   INFO(message_of(options));
   REQUIRE(options.has_value());
   const auto& c = options->config;
@@ -154,7 +181,8 @@ TEST_CASE("what is wrong with a configuration file is said in dockerd's words", 
       {R"({"debug": "yes"})", "json: cannot unmarshal string into Go struct field Config.debug of type bool"},
       {R"({"hosts": "unix:///x"})", "json: cannot unmarshal string into Go struct field Config.hosts of type []string"},
       {R"({"hosts": [1]})", "json: cannot unmarshal number into Go struct field Config.hosts of type string"},
-      {R"({"log-opts": {"a": 1}})", "json: cannot unmarshal number into Go struct field Config.log-opts of type string"},
+      {R"({"log-opts": {"a": 1}})",
+       "json: cannot unmarshal number into Go struct field Config.log-opts of type string"},
       {R"({"host-gateway-ip": "1.1.1.1", "host-gateway-ips": []})",
        "host-gateway-ip and host-gateway-ips must not both be specified in the config file"},
       {"[1]", "json: cannot unmarshal the file into Go value of type config.Config"},
@@ -210,8 +238,7 @@ TEST_CASE("a wrong command line is answered in dockerd's words", "[cli][daemon]"
       {{"--debug=maybe"},
        "invalid argument \"maybe\" for \"-D, --debug\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax" +
            see},
-      {{"--mtu=a"},
-       "invalid argument \"a\" for \"--mtu\" flag: strconv.ParseInt: parsing \"a\": invalid syntax" + see},
+      {{"--mtu=a"}, "invalid argument \"a\" for \"--mtu\" flag: strconv.ParseInt: parsing \"a\": invalid syntax" + see},
       {{"start"}, "\"gantryd\" accepts no arguments." + see},
       {{"--log-level=loud"}, "invalid argument loud for --log-level: invalid logging level: loud"},
       {{"--label=a"}, "bad attribute format: a"},
@@ -225,7 +252,8 @@ TEST_CASE("a wrong command line is answered in dockerd's words", "[cli][daemon]"
   for (const auto& [words, text] : table) CHECK(message_of(parse_alone(words)) == text);
   CHECK(message_of(parse_alone({"--api-cors-header=*"})).starts_with("DEPRECATED: The \"api-cors-header\""));
   CHECK(message_of(parse_alone({"--tlsverify"})).starts_with("TLS is not built in yet"));
-  CHECK(message_of(parse_alone({"--authorization-plugin=x"})).starts_with("authorization plugins are not built in yet"));
+  CHECK(
+      message_of(parse_alone({"--authorization-plugin=x"})).starts_with("authorization plugins are not built in yet"));
 }
 
 TEST_CASE("help and version need nothing else to be right", "[cli][daemon]") {
@@ -237,11 +265,16 @@ TEST_CASE("help and version need nothing else to be right", "[cli][daemon]") {
 
 TEST_CASE("hosts are brought to one form", "[cli][daemon]") {
   const std::vector<std::pair<std::string, std::string>> good{
-      {"", "unix:///var/run/docker.sock"},        {"unix://", "unix:///var/run/docker.sock"},
-      {"unix:///a/b", "unix:///a/b"},             {"tcp://", "tcp://localhost:2375"},
-      {"tcp://:8080", "tcp://localhost:8080"},    {"tcp://0.0.0.0", "tcp://0.0.0.0:2375"},
-      {"127.0.0.1:1", "tcp://127.0.0.1:1"},       {"tcp://[::1]:5", "tcp://[::1]:5"},
-      {"tcp://[::1]", "tcp://[::1]:2375"},        {"fd://", "fd://"},
+      {"", "unix:///var/run/docker.sock"},
+      {"unix://", "unix:///var/run/docker.sock"},
+      {"unix:///a/b", "unix:///a/b"},
+      {"tcp://", "tcp://localhost:2375"},
+      {"tcp://:8080", "tcp://localhost:8080"},
+      {"tcp://0.0.0.0", "tcp://0.0.0.0:2375"},
+      {"127.0.0.1:1", "tcp://127.0.0.1:1"},
+      {"tcp://[::1]:5", "tcp://[::1]:5"},
+      {"tcp://[::1]", "tcp://[::1]:2375"},
+      {"fd://", "fd://"},
       {"fd://3", "fd://3"},
   };
   for (const auto& [given, wanted] : good) CHECK(normalize_host(given).value() == wanted);
@@ -298,10 +331,10 @@ TEST_CASE("a reload takes the reloadable settings of the file and leaves the oth
 TEST_CASE("the environment fills in what neither flag nor file says", "[cli][daemon]") {
   ::setenv("DOCKER_MIN_API_VERSION", "1.30", 1);
   CHECK(parse_alone({})->config.api_version_min == "1.30");
-  for (const auto& [value, text] : std::vector<std::pair<std::string, std::string>>{
-           {"v1.30", "API version must be provided without \"v\" prefix"},
-           {"1.23", "minimum supported API version is 1.24: 1.23"},
-           {"1.52", "maximum supported API version is 1.51: 1.52"}}) {
+  for (const auto& [value, text] :
+       std::vector<std::pair<std::string, std::string>>{{"v1.30", "API version must be provided without \"v\" prefix"},
+                                                        {"1.23", "minimum supported API version is 1.24: 1.23"},
+                                                        {"1.52", "maximum supported API version is 1.51: 1.52"}}) {
     ::setenv("DOCKER_MIN_API_VERSION", value.c_str(), 1);
     CHECK(message_of(parse_alone({})) == "invalid DOCKER_MIN_API_VERSION: " + text);
   }
@@ -374,7 +407,8 @@ TEST_CASE("every flag and key stands in the user's reference", "[cli][daemon]") 
   const std::string text = page.str();
   REQUIRE_FALSE(text.empty());
   for (const auto& option : daemon_option_table()) {
-    const std::string name = *option.flag != '\0' ? std::string("`--") + option.flag + "`" : std::string("`") + option.key + "`";
+    const std::string name =
+        *option.flag != '\0' ? std::string("`--") + option.flag + "`" : std::string("`") + option.key + "`";
     INFO(name);
     // The hidden flag of a deprecated behaviour is listed too: what is accepted is said.
     CHECK(text.find(name) != std::string::npos);

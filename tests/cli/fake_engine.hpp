@@ -52,7 +52,8 @@ public:
   std::string read_to_end() {
     std::string all = std::move(inbox_);
     char block[4096];
-    for (ssize_t n = 0; (n = ::recv(fd_.get(), block, sizeof(block), 0)) > 0;) all.append(block, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = ::recv(fd_.get(), block, sizeof(block), 0)) > 0;)
+      all.append(block, static_cast<std::size_t>(n));
     open_ = false;
     return all;
   }

@@ -82,7 +82,8 @@ TEST_CASE("wrong flags are answered in docker's words", "[cli][flags]") {
       {{"--timeout", ""},
        "invalid argument \"\" for \"--timeout\" flag: strconv.ParseInt: parsing \"\": invalid syntax"},
       {{"-i=maybe"},
-       "invalid argument \"maybe\" for \"-i, --interactive\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax"},
+       "invalid argument \"maybe\" for \"-i, --interactive\" flag: strconv.ParseBool: parsing \"maybe\": invalid "
+       "syntax"},
   };
   for (const auto& [words, text] : table) {
     sample s;
@@ -104,15 +105,16 @@ TEST_CASE("the usage text lists flags by name, aligned, without the hidden ones"
 
 TEST_CASE("sizes are read in powers of 1024", "[cli][values]") {
   const std::vector<std::pair<std::string, std::int64_t>> good{
-      {"0", 0},        {"512", 512},        {"1k", 1024},           {"1K", 1024},     {"1kb", 1024}, {"1KiB", 1024},
-      {"64m", 64 << 20}, {"1.5g", 1610612736}, {"2 m", 2 << 20}, {"3b", 3},        {"1t", 1LL << 40}};
+      {"0", 0},          {"512", 512},         {"1k", 1024},     {"1K", 1024}, {"1kb", 1024},    {"1KiB", 1024},
+      {"64m", 64 << 20}, {"1.5g", 1610612736}, {"2 m", 2 << 20}, {"3b", 3},    {"1t", 1LL << 40}};
   for (const auto& [text, value] : good) {
     INFO(text);
     CHECK(parse_bytes(text).value() == value);
   }
   const std::vector<std::pair<std::string, std::string>> wrong{
-      {"abc", "invalid size: 'abc'"}, {"", "invalid size: ''"},      {"1x", "invalid suffix: 'x'"},
-      {"1kx", "invalid suffix: 'kx'"}, {"1bb", "invalid suffix: 'bb'"}, {"-1", "invalid size: '-1'"},
+      {"abc", "invalid size: 'abc'"},     {"", "invalid size: ''"},
+      {"1x", "invalid suffix: 'x'"},      {"1kx", "invalid suffix: 'kx'"},
+      {"1bb", "invalid suffix: 'bb'"},    {"-1", "invalid size: '-1'"},
       {"1.2.3", "invalid size: '1.2.3'"}, {"99999999999p", "invalid size: '99999999999p'"}};
   for (const auto& [text, message] : wrong) {
     INFO(text);

@@ -61,8 +61,7 @@ TEST_CASE("what templates cannot do is said", "[cli][format]") {
   const std::vector<std::pair<std::string, std::string>> table{
       {"{{.Foo}}", "template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\""},
       {"ab{{ .State.Foo }}", "template: :1:5: executing \"\" at <.State.Foo>: map has no entry for key \"Foo\""},
-      {"{{.Id.Foo}}",
-       "template: :1:2: executing \"\" at <.Id.Foo>: can't evaluate field Foo in type interface {}"},
+      {"{{.Id.Foo}}", "template: :1:2: executing \"\" at <.Id.Foo>: can't evaluate field Foo in type interface {}"},
       {"{{range .X}}{{end}}", "\"range\" is not supported"},
       {"{{if .X}}", "\"if\" is not supported"},
       {"{{$x}}", "variables are not supported"},

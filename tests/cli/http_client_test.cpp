@@ -117,10 +117,13 @@ TEST_CASE("bodies are streamed both ways", "[cli][http]") {
   REQUIRE(reply.has_value());
   CHECK(got == "onetwo500000");
   got.clear();
-  CHECK(client.stream(get("/"), [&](std::string_view bytes) {
-    got += bytes;
-    return false; // enough
-  }).has_value());
+  CHECK(client
+            .stream(get("/"),
+                    [&](std::string_view bytes) {
+                      got += bytes;
+                      return false; // enough
+                    })
+            .has_value());
   CHECK(got.starts_with("one"));
 }
 
@@ -130,9 +133,9 @@ TEST_CASE("a refused upload is an error in the engine's words", "[cli][http]") {
     c.close();
   });
   engine_client client(parse_host_address(engine.host()).value());
-  const auto done = client.upload(target{"/images/load"}, "application/x-tar",
-                                  []() -> result<std::string> { return std::string(); },
-                                  [](std::string_view) { return true; });
+  const auto done = client.upload(
+      target{"/images/load"}, "application/x-tar", []() -> result<std::string> { return std::string(); },
+      [](std::string_view) { return true; });
   REQUIRE(done.has_error());
   CHECK(done.error().message == "Error response from daemon: too short: 0");
   CHECK(done.error().code == errc::invalid_parameter);
@@ -141,9 +144,12 @@ TEST_CASE("a refused upload is an error in the engine's words", "[cli][http]") {
 TEST_CASE("a source that fails ends the request with its error", "[cli][http]") {
   fake_engine engine([](const fake_request&, fake_connection& c) { c.reply(200, ""); });
   engine_client client(parse_host_address(engine.host()).value());
-  const auto done = client.upload(target{"/x"}, "text/plain",
-                                  []() -> result<std::string> { return error{errc::internal, 0, "disk gone"}; },
-                                  [](std::string_view) { return true; });
+  const auto done = client.upload(
+      target{"/x"}, "text/plain",
+      []() -> result<std::string> {
+        return error{errc::internal, 0, "disk gone"};
+      },
+      [](std::string_view) { return true; });
   REQUIRE(done.has_error());
   CHECK(done.error().message == "disk gone");
 }

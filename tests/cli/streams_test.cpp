@@ -177,7 +177,8 @@ TEST_CASE("signals are passed on, or end the loop", "[cli][streams]") {
 }
 
 TEST_CASE("progress objects are found in any pieces", "[cli][progress]") {
-  const std::string wire = "{\"stream\":\"Loaded image: x\\n\"}\r\n {\"status\":\"a\",\"id\":\"b\"}{\"status\":\"c\"}\n";
+  const std::string wire =
+      "{\"stream\":\"Loaded image: x\\n\"}\r\n {\"status\":\"a\",\"id\":\"b\"}{\"status\":\"c\"}\n";
   for (std::size_t cut = 0; cut <= wire.size(); ++cut) {
     std::ostringstream out;
     progress_display display(out, false);
