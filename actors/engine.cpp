@@ -186,6 +186,17 @@ void end_shim(services& s, std::int32_t shim_pid) {
     log::warn("gantry-shim holds on", {{"pid", std::to_string(shim_pid)}});
 }
 
+/// The engine's own groups, and the parents above them that nobody else uses: rmdir(2) refuses the others.
+void remove_cgroups(services& s) {
+  (void)runtime::remove(s.cgroups, s.cgroup_parent);
+  std::vector<std::string> mounts;
+  for (auto& h : s.cgroups.hierarchies) mounts.push_back(h.mount_point);
+  if (!s.cgroups.unified_mount_point.empty()) mounts.push_back(s.cgroups.unified_mount_point);
+  for (auto& mount : mounts)
+    for (std::filesystem::path path = s.config.cgroup_parent; path.has_relative_path(); path = path.parent_path())
+      if (::rmdir((mount + path.string()).c_str()) != 0 && errno != ENOENT) break;
+}
+
 void notify_systemd(const char* state) {
   auto* path = ::getenv("NOTIFY_SOCKET");
   if (path == nullptr || std::strlen(path) >= sizeof(sockaddr_un{}.sun_path)) return;
@@ -308,7 +319,7 @@ result<> run_engine(engine_config config, const std::function<result<engine_conf
     s.pool->stop();
     s.records.reset(); // commits what was accepted; its callbacks send to actors that still exist
   }
-  if (!s.config.live_restore) (void)runtime::remove(s.cgroups, s.cgroup_parent);
+  if (!s.config.live_restore) remove_cgroups(s);
   log::info("Daemon shutdown complete");
   return {};
 }
