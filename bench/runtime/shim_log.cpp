@@ -52,7 +52,6 @@ int main(int argc, char** argv) {
                       {"999 plain bytes", std::string(999, 'x') + "\n"},
                       {"100 KiB of plain bytes", std::string(100 << 10, 'x') + "\n"},
                       {"many escapes", escapes + "\n"}};
-  for (const auto& r : rows)
-    std::printf("%-24s %8.0f MB/s\n", r.name, megabytes_a_second(file, r.line, total_mb));
+  for (const auto& r : rows) std::printf("%-24s %8.0f MB/s\n", r.name, megabytes_a_second(file, r.line, total_mb));
   std::filesystem::remove(file);
 }

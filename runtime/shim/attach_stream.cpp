@@ -30,7 +30,8 @@ ssize_t send_some(int fd, iovec* parts, std::size_t count) noexcept {
 attach_stream::attach_stream(attach_context context, attach_owner& owner, unique_fd socket,
                              const pb::AttachOptions& options, bool terminal)
     : context_(context), owner_(&owner),
-      socket_(context.loop, [](void* self, std::uint32_t e) { static_cast<attach_stream*>(self)->on_events(e); }, this),
+      socket_(
+          context.loop, [](void* self, std::uint32_t e) { static_cast<attach_stream*>(self)->on_events(e); }, this),
       options_(options), terminal_(terminal), discard_input_(!options.want_stdin()) {
   socket_.open(std::move(socket));
 }
@@ -59,10 +60,9 @@ void attach_stream::save(pb::AttachState& out) const {
 void attach_stream::send(stream s, std::string_view bytes) {
   if (!output_open_ || !(s == stream::out ? options_.want_stdout() : options_.want_stderr())) return;
   const auto n = bytes.size();
-  char header[header_bytes] = {static_cast<char>(s),       0,
-                               0,                          0,
-                               static_cast<char>(n >> 24), static_cast<char>(n >> 16),
-                               static_cast<char>(n >> 8),  static_cast<char>(n)};
+  char header[header_bytes] = {
+      static_cast<char>(s), 0, 0, 0, static_cast<char>(n >> 24), static_cast<char>(n >> 16), static_cast<char>(n >> 8),
+      static_cast<char>(n)};
   const std::size_t header_size = terminal_ ? 0 : header_bytes;
   std::size_t sent = 0;
   if (queued() == 0) {
@@ -152,7 +152,9 @@ void attach_stream::stop_input() {
 
 void attach_stream::finish() {
   // Unread input would make close(2) reset the connection, and the client would lose what it has not read yet.
-  for (int i = 0; i < 16 && ::recv(socket_.fd(), context_.read_buffer.data(), context_.read_buffer.size(), MSG_DONTWAIT) > 0;) ++i;
+  for (int i = 0;
+       i < 16 && ::recv(socket_.fd(), context_.read_buffer.data(), context_.read_buffer.size(), MSG_DONTWAIT) > 0;)
+    ++i;
   // Not by closing alone: the engine may hold the same socket.
   ::shutdown(socket_.fd(), SHUT_WR);
   socket_.close();

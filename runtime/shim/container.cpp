@@ -19,7 +19,6 @@ namespace gantry::runtime::shim {
 
 namespace {
 
-
 int sys_pidfd_send_signal(int pidfd, int number) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
 }
@@ -35,10 +34,9 @@ result<pipe_ends> make_pipe() {
   return pipe_ends{unique_fd(fds[0]), unique_fd(fds[1])};
 }
 
-/// Ours alone: the container's end is a file description of its own and stays blocking.
-void set_nonblocking(int fd) {
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
+/// Ours alone: the container's end is a file description of its own and stays blocking. New pipes and a pty's master
+/// have no other flag that this could clear.
+void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, O_NONBLOCK); }
 
 } // namespace
 
@@ -46,11 +44,16 @@ container::container(container_context context, container_host& host, pb::Launch
     : context_(context), host_(host), id_(launch.id()), label_(launch.label()),
       cgroup_path_(launch.spec().cgroup().path()), asker_(from), log_(launch.log(), launch.id()),
       pending_(new pending{std::move(*launch.mutable_spec()), {}}),
-      status_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->on_status(); }, this),
-      pidfd_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->reap(); }, this),
-      in_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->flush_input(); }, this),
-      out_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::out); }, this),
-      err_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::err); }, this),
+      status_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->on_status(); }, this),
+      pidfd_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->reap(); }, this),
+      in_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->flush_input(); }, this),
+      out_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::out); }, this),
+      err_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::err); }, this),
       terminal_(pending_->spec.process().terminal()), open_stdin_(pending_->spec.process().open_stdin()),
       stdin_once_(launch.stdin_once()) {}
 

@@ -1,7 +1,8 @@
 /// One container from its launch until its exit was told: pidfd, streams, log, attached clients.
 /// Owns:   its pidfd, its ends of the stdio pipes or the pty's master, its log file, its attach sockets.
 /// States: launching -> running -> ended (or launching -> failed); one way, and each end is told to the host once.
-/// A running container costs its descriptors and about 1 KiB; buffers are shared, a partial line is kept as long as it is.
+/// A running container costs its descriptors and about 1 KiB; buffers are shared, a partial line is kept as long as it
+/// is.
 #pragma once
 
 #include <sys/types.h>
@@ -143,8 +144,8 @@ private:
   std::unique_ptr<pending> pending_; ///< while launching
   watch status_;
   watch pidfd_;
-  watch in_, out_, err_; ///< pipes; with a terminal `in_` and `out_` are its master
-  unique_fd pty_slave_;  ///< held so that the master does not hang up while the program has it closed
+  watch in_, out_, err_;    ///< pipes; with a terminal `in_` and `out_` are its master
+  unique_fd pty_slave_;     ///< held so that the master does not hang up while the program has it closed
   std::string stdin_queue_; ///< at most what one read from a client gave
   std::vector<std::unique_ptr<attach_stream>> attaches_;
   unix_nanos started_at_ = 0;

@@ -17,7 +17,7 @@ namespace gantry::runtime::shim {
 
 namespace {
 
-constexpr std::chrono::seconds ending_patience{2};
+constexpr std::chrono::seconds lock_patience{2};
 
 result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un a{};
@@ -39,8 +39,8 @@ bool answers(const sockaddr_un& a) noexcept {
 result<unique_fd> take_lock(const std::string& path, const sockaddr_un& address) {
   unique_fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return sys_error("open `" + path + "`", errno);
-  // A shim that ends holds the lock a moment longer than its socket.
-  const auto until = std::chrono::steady_clock::now() + ending_patience;
+  // A shim that was killed while a child was between clone and exec: the child holds the lock a moment longer.
+  const auto until = std::chrono::steady_clock::now() + lock_patience;
   while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return sys_error("lock `" + path + "`", errno);
     if (!answers(address) && std::chrono::steady_clock::now() < until) {
@@ -79,16 +79,13 @@ result<unique_fd> listen_at(const std::string& path) {
 result<endpoint> take_run_root(const std::string& dir) {
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return sys_error("make `" + dir + "`", errno);
   endpoint out;
-  GANTRY_TRY(address, address_of(dir + "/shim.sock"));
+  out.socket_path = dir + "/shim.sock";
+  GANTRY_TRY(address, address_of(out.socket_path));
   GANTRY_TRY(lock, take_lock(dir + "/shim.lock", address));
   out.lock = std::move(lock);
-  GANTRY_TRY(listener, listen_at(dir + "/shim.sock"));
+  GANTRY_TRY(listener, listen_at(out.socket_path));
   out.listener = std::move(listener);
   return out;
-}
-
-void leave_run_root(const std::string& dir) noexcept {
-  ::unlink((dir + "/shim.sock").c_str());
 }
 
 result<daemon_start> daemon_start::fork_away() {

@@ -13,9 +13,6 @@ namespace gantry::runtime::shim {
 /// Errors: conflict (another shim serves this run root) · internal.
 result<endpoint> take_run_root(const std::string& dir);
 
-/// Removes the socket, at the end.
-void leave_run_root(const std::string& dir) noexcept;
-
 /// Forks; the parent waits until the child calls `report` and exits with its answer: 0, or 1 with the error printed.
 /// Returns in the child only, which is in a session of its own and at `/`.
 class daemon_start {

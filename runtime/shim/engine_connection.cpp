@@ -20,7 +20,8 @@ constexpr std::size_t compact_bytes = 1u << 20;
 engine_connection::engine_connection(event_loop& loop, std::span<char> read_buffer, request_handler& handler,
                                      unique_fd socket, std::uint64_t serial)
     : read_buffer_(read_buffer), handler_(handler), serial_(serial),
-      socket_(loop, [](void* self, std::uint32_t e) { static_cast<engine_connection*>(self)->on_events(e); }, this) {
+      socket_(
+          loop, [](void* self, std::uint32_t e) { static_cast<engine_connection*>(self)->on_events(e); }, this) {
   socket_.open(std::move(socket));
   socket_.want(EPOLLIN);
 }

@@ -18,7 +18,8 @@
 
 namespace gantry::runtime::shim {
 
-/// Answers and events that wait for the engine, at most: two of the largest frames. Beyond it the connection is dropped.
+/// Answers and events that wait for the engine, at most: two of the largest frames. Beyond it the connection is
+/// dropped.
 inline constexpr std::size_t connection_queue_bytes_max = 2 * (shim_frame_bytes_max + 4);
 
 class engine_connection;
@@ -40,7 +41,8 @@ public:
   void save(pb::ConnectionState& out) const;
 
   void send(const pb::FromShim& message);
-  /// The descriptors of the frame that is being handled. Nothing when fewer came than it says: the connection is broken.
+  /// The descriptors of the frame that is being handled. Nothing when fewer came than it says: the connection is
+  /// broken.
   std::optional<std::vector<unique_fd>> take_fds(std::size_t count);
   /// Ends the connection; its owner removes it later.
   void break_off(const char* why);

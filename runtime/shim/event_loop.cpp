@@ -62,9 +62,7 @@ void event_loop::run_once() {
   run_timers();
 }
 
-void watch::close() noexcept {
-  (void)release();
-}
+void watch::close() noexcept { (void)release(); }
 
 unique_fd watch::release() noexcept {
   // Explicitly, because a duplicate in another process keeps a closed descriptor in the set.

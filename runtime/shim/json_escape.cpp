@@ -1,6 +1,6 @@
-/// JSON strings as Docker's json-file writes them: `<`, `>`, `&`, U+2028 and U+2029 escaped as for HTML, control bytes as
-/// \u00xx but for \n and \r, and each byte that is no UTF-8 as \ufffd.
-/// Plain text is copied 16 bytes a step: this is the hottest loop of the shim.
+/// JSON strings as Docker's json-file writes them: `<`, `>`, `&`, U+2028 and U+2029 escaped as for HTML, control bytes
+/// as \u00xx but for \n and \r, and each byte that is no UTF-8 as \ufffd. Plain text is copied 16 bytes a step: this is
+/// the hottest loop of the shim.
 #include <bit>
 #include <cstring>
 #if defined(__SSE2__)
@@ -31,10 +31,14 @@ char* put(char* out, std::string_view text) noexcept {
 char* put_ascii(char* out, unsigned char c) noexcept {
   constexpr char hex[] = "0123456789abcdef";
   switch (c) {
-  case '"': return put(out, "\\\"");
-  case '\\': return put(out, "\\\\");
-  case '\n': return put(out, "\\n");
-  case '\r': return put(out, "\\r");
+  case '"':
+    return put(out, "\\\"");
+  case '\\':
+    return put(out, "\\\\");
+  case '\n':
+    return put(out, "\\n");
+  case '\r':
+    return put(out, "\\r");
   default:
     out = put(out, "\\u00");
     *out++ = hex[c >> 4];

@@ -17,7 +17,8 @@ inline constexpr std::size_t linger_bytes_max = 64u << 20;
 class lingering final : public attach_owner {
 public:
   explicit lingering(event_loop& loop)
-      : timer_(loop, [](void* self) { static_cast<lingering*>(self)->look(); }, this) {}
+      : timer_(
+            loop, [](void* self) { static_cast<lingering*>(self)->look(); }, this) {}
 
   void add(std::unique_ptr<attach_stream> s);
   [[nodiscard]] bool empty() const noexcept { return streams_.empty(); }

@@ -46,15 +46,32 @@ std::optional<options> parse(int argc, char** argv) {
                                  {nullptr, 0, nullptr, 0}};
   options out;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) switch (c) {
-    case run_root: out.run_root = optarg; break;
-    case level: out.log_level = optarg; break;
-    case format: out.log_format = optarg; break;
-    case file: out.log_file = optarg; break;
-    case daemonize: out.daemonize = true; break;
-    case from_fd: out.upgrade_from_fd = std::atoi(optarg); break;
-    case check_fd: out.check_state_fd = std::atoi(optarg); break;
-    case help: std::fputs(usage, stdout); std::exit(0);
-    default: return {};
+    case run_root:
+      out.run_root = optarg;
+      break;
+    case level:
+      out.log_level = optarg;
+      break;
+    case format:
+      out.log_format = optarg;
+      break;
+    case file:
+      out.log_file = optarg;
+      break;
+    case daemonize:
+      out.daemonize = true;
+      break;
+    case from_fd:
+      out.upgrade_from_fd = std::atoi(optarg);
+      break;
+    case check_fd:
+      out.check_state_fd = std::atoi(optarg);
+      break;
+    case help:
+      std::fputs(usage, stdout);
+      std::exit(0);
+    default:
+      return {};
     }
   if (optind != argc) return {};
   if (out.run_root.empty() && out.check_state_fd < 0) return {};
@@ -86,14 +103,13 @@ void lower_oom_score() {
   [[maybe_unused]] const auto n = ::write(file.get(), "-999", 4);
 }
 
-int serve(server& s, const options& o, int argc, char** argv) {
+int serve(server& s, int argc, char** argv) {
   while (s.run() == server::outcome::upgrade) {
     // Returns only when it failed: then this program goes on.
     const auto program = program_path();
     const auto failed = program ? upgrade(s, *program, {argv, argv + argc}) : program.error();
     log::error("shim: upgrade", {{"error", failed.message}});
   }
-  leave_run_root(o.run_root);
   log::info("shim: ends");
   return 0;
 }
@@ -128,11 +144,11 @@ int run(int argc, char** argv) {
     auto state = load_state(o->upgrade_from_fd);
     // The containers are our children still, but nobody serves them: there is nothing better than to say so loudly.
     if (!state) return fail(state.error());
-    server s(real_kernel_ops(), take_endpoint(*state));
+    server s(real_kernel_ops(), take_endpoint(*state, o->run_root));
     if (auto opened = s.open(); !opened) return fail(opened.error());
     s.restore(*state);
     state->Clear();
-    return serve(s, *o, argc, argv);
+    return serve(s, argc, argv);
   }
 
   // What the engine left open is not for us, and not for containers.
@@ -156,13 +172,11 @@ int run(int argc, char** argv) {
   if (starting) starting->report(opened, o->log_file);
   if (!opened) return fail(opened.error());
   log::info("shim: serves", {{"run root", o->run_root}, {"pid", std::to_string(::getpid())}});
-  return serve(s, *o, argc, argv);
+  return serve(s, argc, argv);
 }
 
 } // namespace
 
 } // namespace gantry::runtime::shim
 
-int main(int argc, char** argv) {
-  return gantry::runtime::shim::run(argc, argv);
-}
+int main(int argc, char** argv) { return gantry::runtime::shim::run(argc, argv); }

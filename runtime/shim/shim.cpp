@@ -21,10 +21,14 @@ constexpr std::chrono::milliseconds strays_delay{250};
 } // namespace
 
 server::server(kernel_ops kernel, endpoint at)
-    : kernel_(std::move(kernel)), lock_(std::move(at.lock)), read_buffer_(read_buffer_bytes), lingering_(loop_),
-      listener_(loop_, [](void* s, std::uint32_t) { static_cast<server*>(s)->on_accept(); }, this),
-      signals_(loop_, [](void* s, std::uint32_t) { static_cast<server*>(s)->on_signals(); }, this),
-      strays_(loop_, [](void* s) { static_cast<server*>(s)->reap_strays(); }, this) {
+    : kernel_(std::move(kernel)), socket_path_(std::move(at.socket_path)), lock_(std::move(at.lock)),
+      read_buffer_(read_buffer_bytes), lingering_(loop_),
+      listener_(
+          loop_, [](void* s, std::uint32_t) { static_cast<server*>(s)->on_accept(); }, this),
+      signals_(
+          loop_, [](void* s, std::uint32_t) { static_cast<server*>(s)->on_signals(); }, this),
+      strays_(
+          loop_, [](void* s) { static_cast<server*>(s)->reap_strays(); }, this) {
   listener_.open(std::move(at.listener));
 }
 
@@ -49,7 +53,7 @@ server::outcome server::run() {
   while (true) {
     loop_.run_once();
     sweep_connections();
-    if (std::exchange(upgrade_, false)) return outcome::upgrade;
+    if (std::exchange(upgrade_, false) && !ending_) return outcome::upgrade;
     if (ending_ && containers_.empty() && lingering_.empty() && !unsent()) return outcome::idle;
   }
 }
@@ -89,11 +93,19 @@ void server::on_signals() {
   if (came.upgrade) upgrade_ = true;
   if (!came.terminate) return;
   if (containers_.empty() && ended_.empty()) {
-    ending_ = true;
+    begin_ending();
   } else {
     log::warn("shim: SIGTERM is ignored while containers run or their ends are not recorded",
               {{"running", std::to_string(containers_.size())}, {"ended", std::to_string(ended_.size())}});
   }
+}
+
+/// From here on the run root may have another shim; this one only writes what is still queued.
+void server::begin_ending() {
+  if (std::exchange(ending_, true)) return;
+  ::unlink(socket_path_.c_str());
+  listener_.close();
+  lock_.reset();
 }
 
 /// Reaps processes that lost their parent within a container or beside it. Those that are containers tell of

@@ -33,8 +33,9 @@ inline std::size_t held_size(const std::string& id, const std::string& label) no
 
 /// The two descriptors by which a run root belongs to this shim.
 struct endpoint {
-  unique_fd lock;     ///< DIR/shim.lock, held by flock for life
-  unique_fd listener; ///< DIR/shim.sock
+  std::string socket_path; ///< DIR/shim.sock
+  unique_fd lock;          ///< DIR/shim.lock, held by flock for life
+  unique_fd listener;
 };
 
 class server final : public request_handler, public container_host {
@@ -66,6 +67,7 @@ private:
   void reap_strays();
   void sweep_connections();
   void settle_orphaned_launches();
+  void begin_ending();
 
   void hello(engine_connection& from, std::uint64_t request, const pb::Hello& m);
   void launch(engine_connection& from, std::uint64_t request, pb::Launch&& m);
@@ -85,6 +87,7 @@ private:
 
   event_loop loop_;
   kernel_ops kernel_;
+  std::string socket_path_;
   unique_fd lock_;
   std::vector<char> read_buffer_;
   record_buffer records_;
@@ -101,7 +104,7 @@ private:
   std::unordered_map<std::string, pb::Held> ended_; ///< until acknowledged
   std::size_t launches_ = 0;
   std::size_t held_bytes_ = 0;
-  bool ending_ = false;  ///< Shutdown came and was granted
+  bool ending_ = false; ///< Shutdown came and was granted
   bool upgrade_ = false;
 };
 

@@ -38,9 +38,12 @@ void server::on_request(engine_connection& from, pb::ToShim&& m) {
   const auto request = m.request();
   if (!from.greeted && m.body_case() != pb::ToShim::kHello) return from.break_off("the first frame is not Hello");
   switch (m.body_case()) {
-  case pb::ToShim::kHello: return hello(from, request, m.hello());
-  case pb::ToShim::kLaunch: return launch(from, request, std::move(*m.mutable_launch()));
-  case pb::ToShim::kAttach: return reply(from, request, attach(from, m.attach()));
+  case pb::ToShim::kHello:
+    return hello(from, request, m.hello());
+  case pb::ToShim::kLaunch:
+    return launch(from, request, std::move(*m.mutable_launch()));
+  case pb::ToShim::kAttach:
+    return reply(from, request, attach(from, m.attach()));
   case pb::ToShim::kSignal: {
     auto c = find(m.signal().id());
     return reply(from, request, c ? (*c)->signal(m.signal().signal(), m.signal().all()) : result<>(c.error()));
@@ -54,9 +57,12 @@ void server::on_request(engine_connection& from, pb::ToShim&& m) {
     if (c) (*c)->reopen_log();
     return reply(from, request, c ? result<>() : result<>(c.error()));
   }
-  case pb::ToShim::kAcknowledge: return reply(from, request, acknowledge(m.acknowledge().id()));
-  case pb::ToShim::kShutdown: return reply(from, request, shut_down());
-  case pb::ToShim::BODY_NOT_SET: break;
+  case pb::ToShim::kAcknowledge:
+    return reply(from, request, acknowledge(m.acknowledge().id()));
+  case pb::ToShim::kShutdown:
+    return reply(from, request, shut_down());
+  case pb::ToShim::BODY_NOT_SET:
+    break;
   }
   // A request of a newer engine.
   reply(from, request, error{errc::not_implemented, 0, "the shim does not know this request"});
@@ -162,7 +168,7 @@ result<> server::acknowledge(const std::string& id) {
 result<> server::shut_down() {
   if (!containers_.empty())
     return error{errc::conflict, 0, "shut the shim down: " + std::to_string(containers_.size()) + " containers run"};
-  ending_ = true;
+  begin_ending();
   return {};
 }
 

@@ -27,7 +27,8 @@ void container::save(pb::ContainerState& out) {
   out.set_stdin_ending(stdin_ending_);
   out.set_stdin_unsent(stdin_queue_);
   *out.mutable_log() = log_.config();
-  for (auto [s, line] : {std::pair(stream::out, out.mutable_out_line()), std::pair(stream::err, out.mutable_err_line())}) {
+  for (auto [s, line] :
+       {std::pair(stream::out, out.mutable_out_line()), std::pair(stream::err, out.mutable_err_line())}) {
     line->set_text(log_.partial(s).text);
     line->set_first_piece_at(log_.partial(s).first_piece_at);
   }
@@ -44,13 +45,18 @@ void container::save(pb::ContainerState& out) {
 }
 
 container::container(container_context context, container_host& host, const pb::ContainerState& s)
-    : context_(context), host_(host), id_(s.id()), label_(s.label()), cgroup_path_(s.cgroup_path()),
-      asker_{s.connection(), s.request()}, log_(s.log(), s.id()),
-      status_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->on_status(); }, this),
-      pidfd_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->reap(); }, this),
-      in_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->flush_input(); }, this),
-      out_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::out); }, this),
-      err_(context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::err); }, this),
+    : context_(context), host_(host), id_(s.id()), label_(s.label()),
+      cgroup_path_(s.cgroup_path()), asker_{s.connection(), s.request()}, log_(s.log(), s.id()),
+      status_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->on_status(); }, this),
+      pidfd_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->reap(); }, this),
+      in_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->flush_input(); }, this),
+      out_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::out); }, this),
+      err_(
+          context.loop, [](void* c, std::uint32_t) { static_cast<container*>(c)->read_once(stream::err); }, this),
       pty_slave_(taken(s.slave_fd())), stdin_queue_(s.stdin_unsent()), started_at_(s.started_at()), pid_(s.pid()),
       launching_pid_(s.launching_pid()), terminal_(s.terminal()), open_stdin_(s.open_stdin()),
       stdin_once_(s.stdin_once()), stdin_ending_(s.stdin_ending()) {
@@ -80,7 +86,6 @@ void server::save(pb::ShimState& out) {
   out.set_listener_fd(listener_.fd());
   out.set_lock_fd(lock_.get());
   out.set_next_connection(next_connection_);
-  out.set_ending(ending_);
   for (const auto& c : connections_)
     if (!c.broken()) c.save(*out.add_connections());
   for (const auto& [id, c] : containers_) c->save(*out.add_containers());
@@ -90,7 +95,6 @@ void server::save(pb::ShimState& out) {
 
 void server::restore(const pb::ShimState& state) {
   next_connection_ = state.next_connection();
-  ending_ = state.ending();
   for (const auto& c : state.connections()) connections_.emplace_back(loop_, read_buffer_, *this, c);
   for (const auto& held : state.ended()) {
     held_bytes_ += held_size(held.id(), held.label());
@@ -107,8 +111,8 @@ void server::restore(const pb::ShimState& state) {
     lingering_.add(std::make_unique<attach_stream>(context().for_attach(), lingering_, a));
   // Signals that came between the programs are lost; what they told of is not.
   strays_.arm(std::chrono::milliseconds(0));
-  log::info("shim: took over", {{"containers", std::to_string(containers_.size())},
-                                {"connections", std::to_string(connections_.size())}});
+  log::info("shim: took over",
+            {{"containers", std::to_string(containers_.size())}, {"connections", std::to_string(connections_.size())}});
 }
 
 } // namespace gantry::runtime::shim

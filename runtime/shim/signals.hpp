@@ -1,5 +1,5 @@
-/// The shim's signals as a descriptor for the loop. Handlers and not a blocked mask with signalfd: a container's program
-/// starts with the shim's mask and ignored signals, but never with its handlers.
+/// The shim's signals as a descriptor for the loop. Handlers and not a blocked mask with signalfd: a container's
+/// program starts with the shim's mask and ignored signals, but never with its handlers.
 #pragma once
 
 #include "io/base/result.hpp"

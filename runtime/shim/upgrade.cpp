@@ -71,10 +71,12 @@ result<> ask_new_program(const std::string& program, int state_fd) {
   const unique_fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(check_ms_max);
   pollfd p{pidfd.get(), POLLIN, 0};
-  while (std::chrono::steady_clock::now() < until && ::poll(&p, 1, check_ms_max) < 0 && errno == EINTR) {}
+  while (std::chrono::steady_clock::now() < until && ::poll(&p, 1, check_ms_max) < 0 && errno == EINTR) {
+  }
   if ((p.revents & POLLIN) == 0) ::kill(child, SIGKILL);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   return error{errc::invalid_parameter, 0, "`" + program + "` cannot be run, or does not understand our state"};
 }
@@ -135,12 +137,10 @@ result<pb::ShimState> load_state(int state_fd) {
   return state;
 }
 
-bool check_state(int state_fd) {
-  return read_state(state_fd).has_value();
-}
+bool check_state(int state_fd) { return read_state(state_fd).has_value(); }
 
-endpoint take_endpoint(const pb::ShimState& state) {
-  return {unique_fd(state.lock_fd()), unique_fd(state.listener_fd())};
+endpoint take_endpoint(const pb::ShimState& state, const std::string& run_root) {
+  return {run_root + "/shim.sock", unique_fd(state.lock_fd()), unique_fd(state.listener_fd())};
 }
 
 } // namespace gantry::runtime::shim

@@ -28,6 +28,6 @@ result<pb::ShimState> load_state(int state_fd);
 /// Whether `load_state` would succeed; touches no descriptor in it.
 bool check_state(int state_fd);
 /// Listener and lock become the caller's.
-endpoint take_endpoint(const pb::ShimState& state);
+endpoint take_endpoint(const pb::ShimState& state, const std::string& run_root);
 
 } // namespace gantry::runtime::shim

@@ -21,6 +21,8 @@
 #include <string>
 #include <sys/prctl.h>
 
+#include "tests/runtime/shim_fake_launcher.hpp"
+
 #include "runtime/proto/shim.pb.h"
 #include "runtime/shim/endpoint.hpp"
 #include "runtime/shim/upgrade.hpp"
@@ -34,6 +36,13 @@ using test_clock = std::chrono::steady_clock;
 
 /// Long, because the machine may be busy; reached only by a failure.
 inline constexpr auto patience = 20s;
+
+/// Sanitizers keep freed memory: figures of it say nothing then.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool memory_is_exact = false;
+#else
+inline constexpr bool memory_is_exact = true;
+#endif
 
 template <class Condition>
 bool eventually(Condition c) {
@@ -66,91 +75,6 @@ inline std::string logged(const fs::path& p, const std::string& stream = "stdout
   }
   return out;
 }
-
-/// args: "refuse" fails at clone, "fail" at exec; "gate FILE ..." waits before exec until it can open the fifo FILE.
-struct fake_launcher {
-  std::map<pid_t, unique_fd> masters;
-  std::map<std::string, pid_t> groups;
-
-  result<launching> begin(const pb::Spec& spec, stdio streams) {
-    std::vector<std::string> args(spec.process().args().begin(), spec.process().args().end());
-    if (args.at(0) == "refuse") return error{errc::internal, EPERM, "clone3: Operation not permitted"};
-    std::string gate;
-    if (args[0] == "gate") {
-      gate = args[1];
-      args.erase(args.begin(), args.begin() + 2);
-    }
-    unique_fd master, slave;
-    if (spec.process().terminal()) {
-      int m = -1, s = -1;
-      if (::openpty(&m, &s, nullptr, nullptr, nullptr) != 0) return sys_error("openpty", errno);
-      master.reset(m);
-      slave.reset(s);
-      ::fcntl(m, F_SETFD, FD_CLOEXEC);
-    }
-    int status[2];
-    if (::pipe2(status, O_CLOEXEC) != 0) return sys_error("pipe", errno);
-    const auto child = ::fork();
-    if (child == 0) {
-      ::setsid();
-      if (slave) {
-        ::ioctl(slave.get(), TIOCSCTTY, 0);
-        for (int fd : {0, 1, 2}) ::dup2(slave.get(), fd);
-      } else {
-        const unique_fd null(::open("/dev/null", O_RDWR));
-        ::dup2(streams.in ? streams.in.get() : null.get(), 0);
-        ::dup2(streams.out.get(), 1);
-        ::dup2(streams.err.get(), 2);
-      }
-      if (slave.get() > 2) slave.reset();
-      if (!gate.empty()) ::close(::open(gate.c_str(), O_RDONLY));
-      if (args[0] == "fail") {
-        [[maybe_unused]] auto n = ::write(status[1], "x", 1);
-        ::_exit(1);
-      }
-      std::vector<char*> argv;
-      for (auto& a : args) argv.push_back(a.data());
-      argv.push_back(nullptr);
-      ::execvp(argv[0], argv.data());
-      ::_exit(127);
-    }
-    ::close(status[1]);
-    if (master) masters[child] = std::move(master);
-    if (!spec.cgroup().path().empty()) groups[spec.cgroup().path()] = child;
-    launching out;
-    out.pid = child;
-    out.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-    out.status.reset(status[0]);
-    return out;
-  }
-
-  result<launched> finish(launching&& child, const pb::Spec&) {
-    char c = 0;
-    if (::read(child.status.get(), &c, 1) == 1) {
-      ::waitpid(child.pid, nullptr, 0);
-      return error{errc::invalid_parameter, ENOENT, "exec: \"fail\": executable file not found in $PATH"};
-    }
-    launched out;
-    out.pid = child.pid;
-    out.pidfd = std::move(child.pidfd);
-    if (const auto m = masters.find(child.pid); m != masters.end()) {
-      out.pty_master = std::move(m->second);
-      masters.erase(m);
-    }
-    return out;
-  }
-
-  static kernel_ops ops() {
-    auto self = std::make_shared<fake_launcher>();
-    return {.begin_launch = [=](const pb::Spec& s, stdio io) { return self->begin(s, std::move(io)); },
-            .finish_launch = [=](launching&& l, const pb::Spec& s) { return self->finish(std::move(l), s); },
-            .oom_killed = [](std::string_view path) { return path.find("oom") != std::string_view::npos; },
-            .signal_all = [=](std::string_view path, int n) -> result<> {
-              if (::kill(-self->groups.at(std::string(path)), n) != 0) return sys_error("kill", errno);
-              return {};
-            }};
-  }
-};
 
 /// build/dev/tests/runtime_tests -> build/dev/runtime/gantry-shim
 inline fs::path shim_program() {
@@ -217,9 +141,7 @@ private:
     if (!s.open()) return 1;
     [[maybe_unused]] const auto n = ::write(ready, "+", 1);
     ::close(ready);
-    while (s.run() == server::outcome::upgrade)
-      (void)upgrade(s, shim_program(), {"gantry-shim", "--run-root", dir});
-    leave_run_root(dir);
+    while (s.run() == server::outcome::upgrade) (void)upgrade(s, shim_program(), {"gantry-shim", "--run-root", dir});
     return 0;
   }
 };

@@ -78,11 +78,11 @@ TEST_CASE("text is escaped as Docker escapes it", "[runtime][shim][json_log]") {
       {"\x80", "\\ufffd"},
       {"\xc3", "\\ufffd"},
       {"\xc3(", "\\ufffd("},
-      {"\xc0\xaf", "\\ufffd\\ufffd"},                             // overlong
-      {"\xe0\x80\x80", "\\ufffd\\ufffd\\ufffd"},                  // overlong
-      {"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"},                  // a surrogate
-      {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"},       // above U+10FFFF
-      {"\xe2\x82", "\\ufffd\\ufffd"},                             // cut off
+      {"\xc0\xaf", "\\ufffd\\ufffd"},                       // overlong
+      {"\xe0\x80\x80", "\\ufffd\\ufffd\\ufffd"},            // overlong
+      {"\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"},            // a surrogate
+      {"\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"}, // above U+10FFFF
+      {"\xe2\x82", "\\ufffd\\ufffd"},                       // cut off
       {"\xff\xfe", "\\ufffd\\ufffd"},
   };
   for (const auto& r : rows) CHECK(escaped(r.in) == r.out);
@@ -171,8 +171,8 @@ TEST_CASE("the streams' partial lines do not mix", "[runtime][shim][json_log]") 
 
 TEST_CASE("a line over 16 KiB is split, and all its pieces bear the first one's time", "[runtime][shim][json_log]") {
   const auto piece = [](std::size_t n, bool newline, const char* time) {
-    return "{\"log\":\"" + std::string(n, 'x') + (newline ? "\\n" : "") + "\",\"stream\":\"stdout\",\"time\":\"" + time +
-           "\"}\n";
+    return "{\"log\":\"" + std::string(n, 'x') + (newline ? "\\n" : "") + "\",\"stream\":\"stdout\",\"time\":\"" +
+           time + "\"}\n";
   };
   const char* at_first = "2025-11-23T12:24:41.5Z";
   const char* later = "2025-11-23T12:24:41.500000009Z";
@@ -184,9 +184,8 @@ TEST_CASE("a line over 16 KiB is split, and all its pieces bear the first one's 
       {log_line_bytes_max - 1, piece(log_line_bytes_max - 1, true, later)},
       {log_line_bytes_max, piece(log_line_bytes_max, false, at_first) + piece(0, true, at_first)},
       {log_line_bytes_max + 1, piece(log_line_bytes_max, false, at_first) + piece(1, true, at_first)},
-      {2 * log_line_bytes_max + 5,
-       piece(log_line_bytes_max, false, at_first) + piece(log_line_bytes_max, false, at_first) +
-           piece(5, true, at_first)},
+      {2 * log_line_bytes_max + 5, piece(log_line_bytes_max, false, at_first) +
+                                       piece(log_line_bytes_max, false, at_first) + piece(5, true, at_first)},
   };
   for (const auto& r : rows) {
     log_fixture f;

@@ -1,5 +1,5 @@
 /// Output to logs and attached clients, and input from them.
-#include "shim_fixture.hpp"
+#include "tests/runtime/shim_fixture.hpp"
 
 #include <termios.h>
 
@@ -126,8 +126,7 @@ TEST_CASE("input waits for a program that does not read, and none is lost", "[ru
   const std::string chunk(65536, 'x');
   std::size_t sent = 0;
   // Until nobody takes any more: the pipe, one read, and the socket are full.
-  for (ssize_t n = 0; (n = ::send(attach.ours.get(), chunk.data(), chunk.size(), MSG_DONTWAIT)) > 0 ||
-                      eventually([&] {
+  for (ssize_t n = 0; (n = ::send(attach.ours.get(), chunk.data(), chunk.size(), MSG_DONTWAIT)) > 0 || eventually([&] {
                         pollfd p{attach.ours.get(), POLLOUT, 0};
                         return ::poll(&p, 1, 200) <= 0 || (p.revents & POLLOUT) != 0;
                       });) {
@@ -136,7 +135,7 @@ TEST_CASE("input waits for a program that does not read, and none is lost", "[ru
     if (n <= 0 && ::poll(&p, 1, 200) <= 0) break;
     REQUIRE(sent < 16u << 20);
   }
-  CHECK(shim.rss_kb() < rss + 512);
+  if (memory_is_exact) CHECK(shim.rss_kb() < rss + 512);
   CHECK(sent > 65536);
   std::ofstream(gate) << "go\n";
   std::size_t more = sent + (4u << 20);
@@ -176,7 +175,7 @@ TEST_CASE("a client that does not read makes its container wait, and costs no mo
     return same > 50 && now > runtime::shim::attach_queue_bytes_max;
   };
   REQUIRE(eventually(stands));
-  CHECK(shim.rss_kb() < rss + 4096);
+  if (memory_is_exact) CHECK(shim.rss_kb() < rss + 4096);
   // The shim serves others meanwhile.
   CHECK_FALSE(engine.ask(launch_of(shim.dir, "other", {"true"})).has_failure());
   CHECK(engine.next_exit().id() == "other");
@@ -232,7 +231,7 @@ TEST_CASE("clients that do not read share a bound", "[runtime][shim][attach]") {
     }
     CHECK(sent < 4 * mb);
     // A queue's memory grows by doubling.
-    CHECK(shim.rss_kb() / 1024 < 2 * runtime::shim::attach_queues_bytes_max / mb + 64);
+    if (memory_is_exact) CHECK(shim.rss_kb() / 1024 < 2 * runtime::shim::attach_queues_bytes_max / mb + 64);
   }
   SECTION("of number") {
     std::vector<socket_pair> more(runtime::shim::attaches_max - clients);
@@ -315,7 +314,8 @@ TEST_CASE("a terminal that nobody has open for a while is not lost", "[runtime][
   shim_process shim;
   client engine(shim.dir);
   socket_pair attach;
-  auto m = sh(shim.dir, "c", "t=$(tty); echo one; trap '' HUP; exec </dev/null >/dev/null 2>&1; sleep 0.2; echo two > $t");
+  auto m =
+      sh(shim.dir, "c", "t=$(tty); echo one; trap '' HUP; exec </dev/null >/dev/null 2>&1; sleep 0.2; echo two > $t");
   m.mutable_launch()->mutable_spec()->mutable_process()->set_terminal(true);
   add_attach(m, false);
   CHECK_FALSE(engine.ask(m, {attach.theirs.get()}).has_failure());

@@ -1,5 +1,5 @@
 /// Containers, clients and connections survive a shim that replaces itself by its new program.
-#include "shim_fixture.hpp"
+#include "tests/runtime/shim_fixture.hpp"
 
 #include <iostream>
 
@@ -28,8 +28,9 @@ TEST_CASE("running, logging and attached containers survive an upgrade", "[runti
   shim_process shim;
   client engine(shim.dir);
   socket_pair attach;
-  auto m = sh(shim.dir, "c", "printf half; read x; echo \" a line\"; i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; "
-                             "read y; echo got $y; exit 7");
+  auto m = sh(shim.dir, "c",
+              "printf half; read x; echo \" a line\"; i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; "
+              "read y; echo got $y; exit 7");
   m.mutable_launch()->mutable_spec()->mutable_process()->set_open_stdin(true);
   m.mutable_launch()->set_stdin_once(true);
   add_attach(m, true);
