@@ -458,11 +458,10 @@ private:
     for (auto& w : std::exchange(stop_watchers_, {}))
       if (!w.gone || !*w.gone) w.done();
     attached_.clear(); // their clients see the end of the stream
-    if (state_.started_at != 0 || !state_.error.empty()) {
-      auto job = [&s = services_, directory = services_.container_dir(id())] { s.discard(directory); };
-      if (services_.submit(job).has_error())
-        log::warn("discard a container's files: left to the next start", {{"container", id()}});
-    }
+    // There may be files although no start is on record: an engine that was killed while it launched left them.
+    auto job = [&s = services_, directory = services_.container_dir(id())] { s.discard(directory); };
+    if (services_.submit(job).has_error())
+      log::warn("discard a container's files: left to the next start", {{"container", id()}});
     quit();
   }
 
