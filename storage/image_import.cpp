@@ -2,7 +2,7 @@
 #include <boost/json.hpp>
 
 #include "storage/image_state.hpp"
-#include "storage/layer_unpack.hpp"
+#include "storage/layer_settle.hpp"
 
 namespace gantry::storage {
 
@@ -64,7 +64,8 @@ result<std::string> image_store::import(int source_fd, const import_options& opt
     ready_layers ready;
     ready.emplace(image.chain_ids.front(), std::move(layer));
     // No layer can be missing: the one there is stands ready.
-    GANTRY_TRYV(record_images(s, {image}, ready));
+    GANTRY_TRYV(settle_layer(ready.begin()->second.directory / "fs", ready.begin()->second.unpacked, {}));
+    GANTRY_TRYV(record_images(s, {image}, ready, {}));
     s.behind->sync_soon();
     return image.id;
   }();

@@ -7,6 +7,7 @@
 #include "io/base/ids.hpp"
 #include "storage/decompress.hpp"
 #include "storage/image_state.hpp"
+#include "storage/layer_settle.hpp"
 #include "storage/layer_unpack.hpp"
 #include "storage/tree.hpp"
 
@@ -59,11 +60,16 @@ public:
     for (auto& image : images) plan(image);
     for (int tries = 0; tries < record_tries_max; ++tries) {
       GANTRY_TRYV(unpack_missing());
-      GANTRY_TRY(done, record_images(s_, planned_, ready_));
-      if (done.missing_layers.empty()) {
-        s_.behind->sync_soon();
-        return tell(done);
+      if (auto settled = settle(); settled.has_error()) {
+        if (has_all_relied_on()) return settled.error();
+      } else {
+        GANTRY_TRY(done, record_images(s_, planned_, ready_, relied_on_));
+        if (done.missing_layers.empty()) {
+          s_.behind->sync_soon();
+          return tell(done);
+        }
       }
+      ready_.clear(); // what they were settled onto is gone
     }
     return error{errc::unavailable, 0, "load: its layers are being removed at the same time"};
   }
@@ -103,10 +109,13 @@ private:
   /// their own, and overlayfs needs no order.
   result<> unpack_missing() {
     std::vector<const unpack_job*> todo;
+    relied_on_.clear();
     {
       std::lock_guard lock(s_.mutex);
       for (const auto& [chain, job] : jobs_) {
-        if (!s_.known.layers.contains(chain) && !ready_.contains(chain)) todo.push_back(&job);
+        const auto known = s_.known.layers.find(chain);
+        if (known != s_.known.layers.end()) relied_on_.emplace(chain, known->second.serial);
+        else todo.push_back(&job);
       }
     }
     std::atomic<std::size_t> next = 0;
@@ -135,6 +144,31 @@ private:
       work();
     }
     if (failed) return first_failure;
+    return {};
+  }
+
+  bool has_all_relied_on() {
+    std::lock_guard lock(s_.mutex);
+    return std::all_of(relied_on_.begin(), relied_on_.end(), [&](const auto& item) {
+      const auto known = s_.known.layers.find(item.first);
+      return known != s_.known.layers.end() && known->second.serial == item.second;
+    });
+  }
+
+  /// Fits each new layer onto those below it. Not under the mutex, since it may take long: record_images makes sure that
+  /// what was relied on is still the same.
+  result<> settle() {
+    std::set<std::string_view> settled;
+    for (const auto& image : planned_) {
+      std::vector<std::filesystem::path> below; // topmost first
+      for (const auto& chain : image.chain_ids) {
+        const auto fresh = ready_.find(chain);
+        const bool is_fresh = fresh != ready_.end();
+        const auto root = is_fresh ? fresh->second.directory / "fs" : s_.layout.layer_fs(chain);
+        if (is_fresh && settled.insert(chain).second) GANTRY_TRYV(settle_layer(root, fresh->second.unpacked, below));
+        below.insert(below.begin(), root);
+      }
+    }
     return {};
   }
 
@@ -192,6 +226,7 @@ private:
   std::vector<new_image> planned_;
   std::map<std::string, unpack_job> jobs_; ///< by chain id
   ready_layers ready_;
+  layer_serials relied_on_;
   std::atomic<int> directories_ = 0;
 };
 
@@ -224,7 +259,7 @@ result<ready_layer> unpack_to(const std::filesystem::path& directory, byte_sourc
   ready.layer.info.diff_id = diff_id;
   ready.layer.info.size_bytes = unpacked.size_bytes;
   ready.directory = directory;
-  ready.implied_directories = std::move(unpacked.implied_directories);
+  ready.unpacked = std::move(unpacked);
   return ready;
 }
 

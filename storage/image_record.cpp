@@ -1,14 +1,11 @@
 /// record_images: from layers that stand in ingest/ to images that exist.
 #include <algorithm>
 #include <cerrno>
-#include <fcntl.h>
 #include <set>
 
 #include "io/base/defer.hpp"
 #include "storage/image_state.hpp"
-#include "storage/merged_view.hpp"
 #include "storage/trash.hpp"
-#include "storage/tree.hpp"
 
 namespace gantry::storage {
 
@@ -18,13 +15,13 @@ namespace {
 
 class recording {
 public:
-  recording(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready)
-      : s_(s), images_(images), ready_(ready), next_(s.known) {}
+  recording(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready,
+            const layer_serials& relied_on)
+      : s_(s), images_(images), ready_(ready), relied_on_(relied_on), next_(s.known) {}
 
   result<recorded> run() {
     find_missing();
     if (!done_.missing_layers.empty()) return std::move(done_);
-    for (const auto& image : images_) GANTRY_TRYV(describe_implied(image));
     defer undo([this] { put_away_moved(); });
     for (const auto& chain : wanted_) GANTRY_TRYV(move_in(chain));
     for (const auto& image : images_) add(image);
@@ -42,40 +39,18 @@ private:
   void find_missing() {
     for (const auto& image : images_) {
       for (const auto& chain : image.chain_ids) {
-        if (s_.known.layers.contains(chain)) continue;
-        if (ready_.contains(chain)) wanted_.insert(chain);
-        else done_.missing_layers.push_back(chain);
+        const auto known = s_.known.layers.find(chain);
+        const auto relied = relied_on_.find(chain);
+        const bool is_known = known != s_.known.layers.end();
+        if (relied != relied_on_.end() && !(is_known && known->second.serial == relied->second)) {
+          done_.missing_layers.push_back(chain);
+        } else if (!is_known && ready_.contains(chain)) {
+          wanted_.insert(chain);
+        } else if (!is_known) {
+          done_.missing_layers.push_back(chain);
+        }
       }
     }
-  }
-
-  /// A directory that a layer only implied looks as the layers below have it. Must run before anything is moved.
-  result<> describe_implied(const new_image& image) {
-    std::vector<fs::path> below; // topmost first
-    for (const auto& chain : image.chain_ids) {
-      const bool fresh = wanted_.contains(chain);
-      const auto root = fresh ? ready_.find(chain)->second.directory / "fs" : s_.layout.layer_fs(chain);
-      if (fresh && !below.empty() && described_.insert(chain).second) {
-        GANTRY_TRYV(describe_directories(root, below, ready_.find(chain)->second.implied_directories));
-      }
-      below.insert(below.begin(), root);
-    }
-    return {};
-  }
-
-  static result<> describe_directories(const fs::path& layer, const std::vector<fs::path>& below,
-                                       const std::vector<std::string>& implied) {
-    if (implied.empty()) return {};
-    GANTRY_TRY(root, open_directory(layer));
-    GANTRY_TRY(view, merged_view::open(below));
-    for (const auto& path : implied) {
-      GANTRY_TRY(from, view.find(path));
-      if (!from || !S_ISDIR(from->info.st_mode)) continue;
-      auto to = open_in_root(root.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      if (to.has_error()) continue; // replaced later in the same archive
-      GANTRY_TRYV(copy_directory_attributes(*from, to->get()));
-    }
-    return {};
   }
 
   result<> move_in(const std::string& chain) {
@@ -87,7 +62,7 @@ private:
       return sys_error("move layer to `" + place.string() + "`", errno);
     }
     moved_.push_back(place);
-    next_.layers.insert_or_assign(chain, ready.layer);
+    next_.layers.insert_or_assign(chain, ready.layer).first->second.serial = ++s_.last_serial;
     return {};
   }
 
@@ -144,17 +119,19 @@ private:
   image_store_state& s_;
   const std::vector<new_image>& images_;
   const ready_layers& ready_;
+  const layer_serials& relied_on_;
   catalog next_;
   recorded done_;
-  std::set<std::string> wanted_, described_, changed_images_;
+  std::set<std::string> wanted_, changed_images_;
   std::vector<fs::path> moved_;
 };
 
 } // namespace
 
-result<recorded> record_images(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready) {
+result<recorded> record_images(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready,
+                               const layer_serials& relied_on) {
   std::lock_guard lock(s.mutex);
-  return recording(s, images, ready).run();
+  return recording(s, images, ready, relied_on).run();
 }
 
 } // namespace gantry::storage

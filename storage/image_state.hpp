@@ -11,6 +11,7 @@
 #include "storage/archive_images.hpp"
 #include "storage/image_store.hpp"
 #include "storage/janitor.hpp"
+#include "storage/layer_unpack.hpp"
 #include "storage/layout.hpp"
 
 namespace gantry::storage {
@@ -19,6 +20,7 @@ struct stored_layer {
   layer_info info;
   std::string parent_chain_id;
   bool durable = false;
+  std::uint64_t serial = 0; ///< tells a layer from another of the same chain id that was here before; not on disk
 };
 
 struct stored_image {
@@ -61,6 +63,7 @@ struct image_store_state {
 
   std::mutex mutex;
   catalog known;
+  std::uint64_t last_serial = 0;
 
   std::mutex lower_mutex; ///< taken after `mutex`, held for a copy only
   std::map<std::string, std::vector<std::string>, std::less<>> lower_dirs; ///< of images whose init layer stands
@@ -113,7 +116,7 @@ struct new_image {
 struct ready_layer {
   stored_layer layer;
   std::filesystem::path directory; ///< holds fs/
-  std::vector<std::string> implied_directories;
+  unpacked_layer unpacked;
 };
 using ready_layers = std::map<std::string, ready_layer, std::less<>>; ///< by chain id
 
@@ -127,8 +130,10 @@ struct recorded {
 };
 
 /// The last part of a load: puts layers in their places and records them, with images and tags, in one transaction.
-/// All or nothing. Takes the state's mutex.
-result<recorded> record_images(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready);
+/// All or nothing. Takes the state's mutex. `relied_on`: the recorded layers that `ready` was settled onto, with serials.
+using layer_serials = std::map<std::string, std::uint64_t, std::less<>>;
+result<recorded> record_images(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready,
+                               const layer_serials& relied_on);
 
 /// Unpacks what `source` gives (compressed or not) to `directory`/fs. `expected_diff_id` empty: whatever it is.
 /// `already_hashed`: the digest of the bytes of `source`, if known. Gives layer with diff id and size, without chain.

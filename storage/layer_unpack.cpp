@@ -78,7 +78,7 @@ private:
     if (name.starts_with(aufs_prefix) && name != opaque_name) return {};
     GANTRY_TRY(parent_fd, open_parent(parts));
     if (name == opaque_name) return mark_opaque(parent_fd);
-    if (name.starts_with(whiteout_prefix)) return make_whiteout(e, parent_fd, name.substr(whiteout_prefix.size()));
+    if (name.starts_with(whiteout_prefix)) return make_whiteout(e, parent_fd, parts);
     return create(e, place{parent_fd, name}, parts);
   }
 
@@ -117,7 +117,8 @@ private:
     if (parent_ && !removed_something_ && path == parent_path_) return parent_.get();
     removed_something_ = false;
     auto opened = open_in_root(root_fd_, path, O_PATH | O_DIRECTORY);
-    if (opened.has_error() && opened.error().sys_errno == ENOENT) opened = make_parents(parts);
+    const int err = opened.has_error() ? opened.error().sys_errno : 0;
+    if (err == ENOENT || err == ENOTDIR) opened = make_parents(parts); // ENOTDIR: a whiteout may stand there
     if (opened.has_error()) return path_error("open `" + path + "`", opened.error().sys_errno);
     parent_ = std::move(*opened);
     parent_path_ = std::move(path);
@@ -129,15 +130,9 @@ private:
     for (std::size_t i = 1; i < parts.size(); ++i) {
       const auto path = join_path(parts, i);
       auto next = open_in_root(root_fd_, path, O_PATH | O_DIRECTORY);
-      if (next.has_error() && next.error().sys_errno == ENOENT) {
-        if (::mkdirat(at.get(), parts[i - 1].c_str(), implied_directory_mode) != 0) {
-          return sys_error("make `" + path + "`", errno); // EEXIST: a link that leads to nothing
-        }
-        if (::fchmodat(at.get(), parts[i - 1].c_str(), implied_directory_mode, 0) != 0) {
-          return sys_error("make `" + path + "`", errno);
-        }
-        implied_.insert(path);
-        GANTRY_TRYV(remember_directory(path));
+      const int err = next.has_error() ? next.error().sys_errno : 0;
+      if (err == ENOENT || err == ENOTDIR) {
+        GANTRY_TRYV(make_parent(place{at.get(), parts[i - 1]}, path, err));
         next = open_in_root(root_fd_, path, O_PATH | O_DIRECTORY);
       }
       if (next.has_error()) return next.error();
@@ -146,11 +141,25 @@ private:
     return at;
   }
 
-  /// Directories are described again at the end, so they are kept in memory: up to a bound.
-  result<> remember_directory(const std::string& path) {
+  result<> make_parent(const place& at, const std::string& path, int why_not_open) {
+    GANTRY_TRY(there, look_at(at));
+    if (there == found::whiteout) GANTRY_TRYV(make_room(at));
+    else if (why_not_open == ENOTDIR) return sys_error("open `" + path + "`", ENOTDIR);
+    if (::mkdirat(at.parent_fd, at.name.c_str(), implied_directory_mode) != 0) {
+      return sys_error("make `" + path + "`", errno); // EEXIST: a link that leads to nothing
+    }
+    GANTRY_TRY(dir, open_directory_at(at.parent_fd, at.name));
+    if (::fchmod(dir.get(), implied_directory_mode) != 0) return sys_error("make `" + path + "`", errno);
+    if (there == found::whiteout) GANTRY_TRYV(mark_opaque(dir.get()));
+    else implied_.insert(path);
+    return remember(path);
+  }
+
+  /// Directories and whiteouts are needed again at the end, so they are kept in memory: up to a bound.
+  result<> remember(const std::string& path) {
     constexpr std::size_t cost_bytes = 64;
-    directory_bytes_ += path.size() + cost_bytes;
-    if (directory_bytes_ > options_.directory_bytes_max) return bad("more directories than this engine accepts");
+    remembered_bytes_ += path.size() + cost_bytes;
+    if (remembered_bytes_ > options_.directory_bytes_max) return bad("more directories than this engine accepts");
     return {};
   }
 
@@ -210,7 +219,7 @@ private:
   }
 
   result<> describe_directory(int dir_fd, const tar_entry& e, const std::string& path) {
-    GANTRY_TRYV(remember_directory(path));
+    GANTRY_TRYV(remember(path));
     directory_times_.emplace_back(path, time_of(e));
     implied_.erase(path);
     return describe_fd(dir_fd, e);
@@ -349,7 +358,8 @@ private:
 
   /// Hides what lower layers have. What this layer itself has of that name stays, whichever came first in the archive:
   /// image-spec layer.md. A directory of this layer must then hide the lower one's content.
-  result<> make_whiteout(const tar_entry& e, int parent_fd, const std::string& hidden) {
+  result<> make_whiteout(const tar_entry& e, int parent_fd, std::vector<std::string> parts) {
+    const auto hidden = parts.back().substr(whiteout_prefix.size());
     if (hidden.empty() || hidden == "." || hidden == "..") return bad("whiteout of no name");
     const place at{parent_fd, hidden};
     GANTRY_TRY(there, look_at(at));
@@ -359,6 +369,9 @@ private:
     }
     if (there != found::nothing) return {};
     if (::mknodat(parent_fd, hidden.c_str(), S_IFCHR | 0600, makedev(0, 0)) != 0) return path_error("make whiteout", errno);
+    parts.back() = hidden;
+    done_.whiteouts.push_back(join_path(parts, parts.size()));
+    GANTRY_TRYV(remember(done_.whiteouts.back()));
     return describe_at(e, at);
   }
 
@@ -391,7 +404,7 @@ private:
   std::string parent_path_;
   bool removed_something_ = false;
   std::set<std::string> implied_;
-  std::size_t directory_bytes_ = 0;
+  std::size_t remembered_bytes_ = 0;
   std::vector<std::pair<std::string, timespec>> directory_times_;
 };
 

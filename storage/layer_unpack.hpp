@@ -24,6 +24,8 @@ struct unpacked_layer {
   /// Directories that some entry needed and none described, lowest first: their owner and mode are those of the layers
   /// below, which only the caller knows.
   std::vector<std::string> implied_directories;
+  /// Where whiteouts were made: those that hide nothing must go again, which only the caller knows too.
+  std::vector<std::string> whiteouts;
 };
 
 /// Unpacks `tar` (not compressed) into the empty directory `root_fd`. Needs root. Nothing is synced.

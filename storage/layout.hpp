@@ -12,7 +12,7 @@
 /// Order of a load, each step visible on disk (a kill between any two leaves the image absent or exact):
 ///   1. ingest/<random>/ is made; blobs are spooled and hashed into it
 ///   2. each missing layer is unpacked to ingest/<random>/<n>/fs and its diff id is checked
-///   3. each <n> is renamed to layers/<chain hex>
+///   3. each is settled onto the layers below it, then renamed to layers/<chain hex>
 ///   4. one transaction records layers (durable = false), images and tags          <- from here the image exists
 ///   5. ingest/<random>/ goes to the trash
 ///   6. behind the call: syncfs, then one transaction sets durable = true

@@ -33,7 +33,7 @@ constexpr std::size_t layers_per_image_max = overlay_stack_max - 1; ///< one is 
 struct store_options {
   std::int64_t unpacked_bytes_max = std::int64_t{1} << 40; ///< of one archive, after inflating
   std::uint64_t layer_entries_max = 10'000'000;
-  std::size_t directory_bytes_max = 256u << 20; ///< memory for the directories of one layer: some two million of them
+  std::size_t directory_bytes_max = 256u << 20; ///< memory for the directories and whiteouts of one layer: some two million
   std::size_t unpack_threads = 2; ///< layers of one load unpacked at a time
   /// Called before each step that changes the disk; an error fails the step. For tests.
   std::function<result<>(std::string_view step)> before_step;

@@ -13,12 +13,12 @@
 
 namespace gantry::storage {
 
-namespace {
-
-bool is_opaque(int fd) {
+bool is_opaque_directory(int dir_fd) {
   char value = 0;
-  return ::getxattr(proc_path(fd, ".").c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+  return ::getxattr(proc_path(dir_fd, ".").c_str(), "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
+
+namespace {
 
 result<std::string> read_link(int fd) {
   std::array<char, PATH_MAX> target{};
@@ -46,7 +46,7 @@ result<step_result> look_up(const std::vector<int>& stack, const std::string& na
     if (is_whiteout(st.st_mode, st.st_rdev)) break;
     const bool directory = S_ISDIR(st.st_mode);
     if (!directory && found.top) break; // a file below a directory does not show
-    const bool ends_here = !directory || is_opaque(fd.get());
+    const bool ends_here = !directory || is_opaque_directory(fd.get());
     if (directory) found.directories.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
     if (!found.top) {
       merged_entry entry{st, std::move(fd), {}};
@@ -67,7 +67,7 @@ result<merged_view> merged_view::open(const std::vector<std::filesystem::path>& 
   merged_view self;
   for (const auto& path : layers) {
     GANTRY_TRY(fd, open_directory(path));
-    const bool opaque = is_opaque(fd.get());
+    const bool opaque = is_opaque_directory(fd.get());
     self.roots_.push_back(std::move(fd));
     if (opaque) break;
   }

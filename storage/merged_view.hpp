@@ -33,6 +33,9 @@ private:
   std::vector<unique_fd> roots_;
 };
 
+/// Says whether a directory (also by an O_PATH descriptor) hides what lower layers have in it.
+bool is_opaque_directory(int dir_fd);
+
 /// Gives the directory `to_fd` the owner, mode, times and extended attributes of `from` (but overlayfs's own).
 result<> copy_directory_attributes(const merged_entry& from, int to_fd);
 
