@@ -17,6 +17,7 @@
 #undef minor
 
 #include "runtime/devices.hpp"
+#include "runtime/mount_keeper.hpp"
 #include "runtime/mounts.hpp"
 #include "runtime/namespaces.hpp"
 #include "runtime/process.hpp"
@@ -76,7 +77,7 @@ private:
   init_arguments& args_;
   const pb::Spec& spec_;
   mount_plan plan_;
-  unique_fd root_, init_tree_;
+  unique_fd root_, init_tree_, namespace_;
   terminal terminal_;
   std::vector<std::string> argv_, env_;
   std::string program_;
@@ -101,6 +102,8 @@ result<> init_process::build_world() {
 }
 
 result<> init_process::enter_root() {
+  // Until enter_rootfs this process is in the launcher's mount namespace: nothing is mounted, only taken and made.
+  const unique_fd self{::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   GANTRY_TRY(rootfs, make_rootfs(spec_.root()));
   reached(launch_step::rootfs);
   GANTRY_TRYV(plan_.take_sources(args_.layout));
@@ -111,8 +114,9 @@ result<> init_process::enter_root() {
   }
   GANTRY_TRY(devices, device_sources::take(spec_, args_.bind_devices));
   reached(launch_step::sources);
-  GANTRY_TRY(entered_root, enter_rootfs(spec_.root(), std::move(rootfs)));
+  GANTRY_TRY(entered_root, enter_rootfs(spec_.root(), std::move(rootfs), args_.empty_namespacefd));
   root_ = std::move(entered_root);
+  namespace_ = mount_keeper::own_namespace(spec_, self.get());
   reached(launch_step::pivot);
   GANTRY_TRYV(plan_.attach_all(root_.get()));
   if (init_tree_) GANTRY_TRYV(bind_init_program());
@@ -213,6 +217,7 @@ result<> init_process::build_process(const resolved_user& user) {
   bool cwd_entered = false;
   GANTRY_TRYV(enter_cwd(root_.get(), process.cwd(), cwd_entered));
   if (terminal_.master) GANTRY_TRYV(report_master());
+  mount_keeper::keep(namespace_, root_.get());
   (void)::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   // Nothing of the launcher's goes along, whatever flags its descriptors have; `status` is among them, so its end tells
   // the launcher that exec came about.
@@ -252,6 +257,14 @@ void reset_signals() {
   struct sigaction fresh {};
   fresh.sa_handler = SIG_DFL;
   for (int n = 1; n < NSIG; ++n) (void)::sigaction(n, &fresh, nullptr);
+  // glibc keeps these two for itself and refuses to touch them; ignored ones may still have come to us over exec.
+  struct { // the kernel's own struct sigaction
+    void (*handler)(int) = SIG_DFL;
+    unsigned long flags = 0;
+    void (*restorer)() = nullptr;
+    unsigned long mask = 0;
+  } kernel_default;
+  for (int n = 32; n < 34; ++n) (void)::syscall(SYS_rt_sigaction, n, &kernel_default, nullptr, sizeof kernel_default.mask);
   sigset_t none;
   sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -16,7 +16,8 @@ struct init_arguments {
   unique_fd status;
   launch_slot* slot = nullptr;
   unified_group unified = unified_group::join;
-  bool bind_devices = false; ///< mknod(2) is refused to us: the host's nodes are bound
+  int empty_namespacefd = -1; ///< borrowed
+  bool bind_devices = false;  ///< mknod(2) is refused to us: the host's nodes are bound
 };
 
 /// Never returns: exec, or an error over `status` and exit.

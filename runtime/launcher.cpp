@@ -8,7 +8,9 @@
 
 #include "runtime/cgroup.hpp"
 #include "runtime/devices.hpp"
+#include "runtime/empty_namespace.hpp"
 #include "runtime/init_process.hpp"
+#include "runtime/mount_keeper.hpp"
 #include "runtime/namespaces.hpp"
 #include "runtime/status_channel.hpp"
 #include "runtime/syscalls.hpp"
@@ -83,6 +85,7 @@ error died_in(launch_step step, const pb::Spec& spec) {
 result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
   GANTRY_TRY(layout, layout_of_host());
   leave_session_keyring();
+  mount_keeper::start();
   GANTRY_TRY(channel, make_status_channel());
   GANTRY_TRY(group, create_unified(*layout, spec.cgroup()));
 
@@ -92,6 +95,7 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
     pid_namespace.emplace(std::move(entered));
   }
 
+  const int empty_namespace = empty_mount_namespace();
   const bool bind_devices = device_nodes_refused();
   launching child;
   child.slot = take_launch_slot();
@@ -105,7 +109,7 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
   if (pid == 0) {
     channel.parent.reset();
     run_init({spec, *layout, std::move(streams), std::move(channel.child), child.slot.get(),
-              group ? unified_group::joined : unified_group::join, bind_devices});
+              group ? unified_group::joined : unified_group::join, empty_namespace, bind_devices});
   }
   if (pid < 0) {
     const int err = errno;

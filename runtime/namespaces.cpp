@@ -28,7 +28,7 @@ result<> join(const pb::Namespaces::Choice& c, int kind, const char* name) {
 } // namespace
 
 std::uint64_t clone_flags(const pb::Namespaces& n) noexcept {
-  std::uint64_t flags = CLONE_NEWNS;
+  std::uint64_t flags = 0;
   if (is_private(n.pid())) flags |= CLONE_NEWPID;
   if (is_private(n.ipc())) flags |= CLONE_NEWIPC;
   if (is_private(n.uts())) flags |= CLONE_NEWUTS;

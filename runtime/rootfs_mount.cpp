@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <sched.h>
 #include <string>
 #include <sys/stat.h>
 #include <vector>
@@ -38,8 +39,15 @@ result<> make_upper(const pb::Root& root) {
     GANTRY_TRYV(make_directories(root.upper_dir().substr(0, slash), 0710));
     GANTRY_TRYV(make_directories(root.upper_dir(), 0755));
   }
-  // Work first fails, then is made: the parent is there by now unless it is another one.
-  if (::mkdir(root.work_dir().c_str(), 0700) == 0 || errno == EEXIST) return {};
+  if (::mkdir(root.work_dir().c_str(), 0700) == 0) return {};
+  if (errno == EEXIST) {
+    // The mark of an earlier volatile mount, which the kernel refuses to mount again. Such a container is started again
+    // only by a restart; after a crash of the host it is removed.
+    (void)::unlink((root.work_dir() + "/work/incompat/volatile/dirty").c_str());
+    (void)::rmdir((root.work_dir() + "/work/incompat/volatile").c_str());
+    (void)::rmdir((root.work_dir() + "/work/incompat").c_str());
+    return {};
+  }
   return make_directories(root.work_dir(), 0700);
 }
 
@@ -92,6 +100,9 @@ result<unique_fd> mount_overlay(const pb::Root& root) {
     if (set_layer(fs.get(), "workdir", root.work_dir()) != 0)
       return overlay_error(fs.get(), "work `" + root.work_dir() + "`", errno);
   }
+  // Whatever the kernel's default: with an index a directory that the keeper has not let go of yet would be refused.
+  if (sys_fsconfig(fs.get(), FSCONFIG_SET_STRING, "index", "off", 0) != 0)
+    return overlay_error(fs.get(), "index=off", errno);
   if (root.volatile_upper() && sys_fsconfig(fs.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0)
     return overlay_error(fs.get(), "volatile", errno);
   if (sys_fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
@@ -123,7 +134,21 @@ result<unique_fd> make_rootfs(const pb::Root& root) {
   return mount_overlay(root);
 }
 
-result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made) {
+namespace {
+
+/// The root of a copied empty namespace is an empty tmpfs, which stays below: a chroot is enough then. Who breaks out
+/// of it (CAP_SYS_CHROOT is one of Docker's defaults) finds that tmpfs and nothing else, and to the kernel the process
+/// is not chrooted, because its root is what is mounted on the namespace's.
+result<> enter_empty(int made_rootfd, int empty_namespacefd) {
+  if (::setns(empty_namespacefd, CLONE_NEWNS) != 0) return sys_error("enter the empty mount namespace", errno);
+  if (::unshare(CLONE_NEWNS) != 0) return sys_error("unshare the mount namespace", errno);
+  if (::chdir("/") != 0 || sys_move_mount(made_rootfd, AT_FDCWD) != 0) return sys_error("attach the root", errno);
+  if (::fchdir(made_rootfd) != 0 || ::chroot(".") != 0) return sys_error("enter the root", errno);
+  return {};
+}
+
+result<> enter_copy(const pb::Root& root, unique_fd& made) {
+  if (::unshare(CLONE_NEWNS) != 0) return sys_error("unshare the mount namespace", errno);
   // Nothing that is mounted from here on may go back to the host, and the container must not pin what the host
   // unmounts.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return sys_error("make mounts private", errno);
@@ -139,6 +164,16 @@ result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made) {
   if (sys_pivot_root(".", ".") != 0) return sys_error("pivot_root", errno);
   // "." is the new root still, and what is mounted over it the old one: that is what umount2 takes.
   if (::umount2(".", MNT_DETACH) != 0) return sys_error("detach the old root", errno);
+  return {};
+}
+
+} // namespace
+
+result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made, int empty_namespacefd) {
+  if (made && empty_namespacefd >= 0)
+    GANTRY_TRYV(enter_empty(made.get(), empty_namespacefd));
+  else
+    GANTRY_TRYV(enter_copy(root, made));
   if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
   unique_fd new_root{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   if (!new_root) return sys_error("open `/`", errno);

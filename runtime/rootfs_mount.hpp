@@ -17,12 +17,13 @@ inline constexpr int overlay_layers_max = 500;
 /// Errors: internal; invalid_parameter (no layer, too many).
 result<unique_fd> make_rootfs(const pb::Root& root);
 
-/// Stops every mount from going back to the host, attaches the root over "/", makes it the process's root, and detaches
-/// the host's tree for good. That comes at once and not at the end: pivot_root leaves the old root mounted on top of
-/// the new one, where a ".." at the root steps onto it, RESOLVE_IN_ROOT or not, so no path of the image may be followed
+/// Leaves the host's mounts for a namespace of one's own with the root over "/", and makes it the process's root. From
+/// `empty_namespace` (-1 for none) when the root is made already; else from a copy of the host's, where every mount is
+/// kept from going back to the host and the host's tree is detached at once: pivot_root leaves it mounted on top of the
+/// new root, where a ".." at the root steps onto it, RESOLVE_IN_ROOT or not, so no path of the image may be followed
 /// before. Gives the new root.
 /// Errors: internal.
-/// Source: pivot_root(2) "pivot_root(".", ".")"; overlayfs.rst.
-result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made);
+/// Source: pivot_root(2) "pivot_root(".", ".")"; setns(2); overlayfs.rst.
+result<unique_fd> enter_rootfs(const pb::Root& root, unique_fd made, int empty_namespacefd);
 
 } // namespace gantry::runtime

@@ -2,6 +2,7 @@
 #include "tests/runtime/container_run.hpp"
 
 #include <algorithm>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -353,4 +354,101 @@ TEST_CASE("generated files are written before they are mounted", "[runtime][laun
   fs::create_symlink(root.base() + "/victim", path);
   CHECK(run(spec).failure);
   CHECK(file_text(root.base() + "/victim") == "safe");
+}
+
+TEST_CASE("the root is the whole world: from above it, and for who enters the namespace", "[runtime][launcher]") {
+  GANTRY_NEEDS_CONTAINERS();
+  sample_root root(base("world"));
+  std::ofstream(root.layer() + "/mark") << "here";
+  auto spec = script(root, "w", "cat /../mark; cat ../../../mark; grep -c ' / / ' /proc/self/mountinfo; echo; cat");
+  auto in = pipe_pair::make(), out = pipe_pair::make();
+  auto running = launch(spec, {std::move(in.read), std::move(out.write), {}});
+  REQUIRE(running.has_value());
+  char ready[64] = {};
+  std::string text;
+  while (text.find("\n\n") == std::string::npos) {
+    const auto n = ::read(out.read.get(), ready, sizeof ready);
+    REQUIRE(n > 0);
+    text.append(ready, static_cast<std::size_t>(n));
+  }
+  CHECK(text == "herehere1\n\n");
+  // As `exec` enters: the namespace's root is what is mounted on top, not the empty directory below.
+  const std::string proc = "/proc/" + std::to_string(running->pid);
+  CHECK(file_text(proc + "/root/mark") == "here");
+  const pid_t guest = ::fork();
+  if (guest == 0) {
+    const int ns = ::open((proc + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat st {};
+    ::_exit(::setns(ns, CLONE_NEWNS) == 0 && ::stat("/mark", &st) == 0 && ::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(guest, &status, 0) == guest);
+  CHECK(status == 0);
+  // Who breaks out of the chroot finds an empty directory that nobody can write to.
+  const pid_t burglar = ::fork();
+  if (burglar == 0) {
+    const int ns = ::open((proc + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC);
+    const int above = ::setns(ns, CLONE_NEWNS) == 0 ? ::open("/", O_PATH | O_DIRECTORY) : -1;
+    bool ok = above >= 0 && ::chroot("/tmp") == 0 && ::fchdir(above) == 0;
+    for (int i = 0; i < 8; ++i) ok = ok && ::chdir("..") == 0;
+    ok = ok && ::chroot(".") == 0;
+    // Either the same root again, or the empty one.
+    struct stat st {};
+    const bool same = ::stat("/mark", &st) == 0;
+    const bool empty = ::rmdir("/nothing") != 0 && ::mkdir("/new", 0755) != 0 && errno == EROFS;
+    ::_exit(ok && (same || empty) && ::stat("/etc/hostname", &st) != 0 ? 0 : 1);
+  }
+  REQUIRE(::waitpid(burglar, &status, 0) == burglar);
+  CHECK(status == 0);
+  in.write.reset();
+  outcome done;
+  wait_for_end(*running, done);
+  CHECK(remove(*cgroup_layout::detect(), spec.cgroup().path()).has_value());
+}
+
+TEST_CASE("a container that was volatile can be started again", "[runtime][launcher]") {
+  GANTRY_NEEDS_CONTAINERS();
+  sample_root root(base("again"));
+  auto spec = script(root, "v", "cat /kept 2>/dev/null; echo run >>/kept");
+  spec.mutable_root()->set_volatile_upper(true);
+  CHECK(output_of(spec) == "");
+  CHECK(output_of(spec) == "run\n");
+  spec.mutable_root()->set_volatile_upper(false);
+  CHECK(output_of(spec) == "run\nrun\n");
+}
+
+TEST_CASE("the mounts of an ended container are let go of, by whoever keeps them", "[runtime][launcher]") {
+  GANTRY_NEEDS_CONTAINERS();
+  sample_root root(base("kept"));
+  const std::string lent = root.base() + "/lent";
+  fs::create_directory(lent);
+  REQUIRE(::mount("none", lent.c_str(), "tmpfs", 0, "size=64k") == 0);
+  auto spec = script(root, "k", "true");
+  add_bind(spec, lent, "/lent");
+  CHECK(output_of(spec) == "");
+  // A mount of the host's is free the moment that the container has ended.
+  CHECK(::umount(lent.c_str()) == 0);
+  CHECK(fs::is_empty(lent));
+  // A container without one leaves its overlay to the keeper: in the end it is unmounted there.
+  auto own = script(root, "o", "true");
+  CHECK(output_of(own) == "");
+  const auto overlays = [] {
+    std::ifstream in("/proc/self/mountinfo");
+    std::string all((std::istreambuf_iterator<char>(in)), {});
+    return all.find("gantry-mounts-") != std::string::npos;
+  };
+  CHECK_FALSE(overlays());
+  // The kernel marks an upper directory that is mounted; without the mark the next mount says nothing. What can be seen
+  // from outside is that the directory can be mounted again with an index, which a mounted one refuses.
+  const auto deadline = std::chrono::steady_clock::now() + run_limit;
+  const std::string data =
+      "index=on,lowerdir=" + root.layer() + ",upperdir=" + own.root().upper_dir() + ",workdir=" + own.root().work_dir();
+  fs::create_directory(root.base() + "/m");
+  bool free = false;
+  while (!free && std::chrono::steady_clock::now() < deadline) {
+    free = ::mount("overlay", (root.base() + "/m").c_str(), "overlay", 0, data.c_str()) == 0;
+    REQUIRE((free || errno == EBUSY));
+  }
+  CHECK(free);
+  ::umount((root.base() + "/m").c_str());
 }
