@@ -5,6 +5,8 @@ import socket
 import struct
 from urllib.parse import urlencode
 
+from .waiting import wait_for
+
 
 def connect(path, seconds=30.0):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -106,6 +108,9 @@ class Api:
 
     def remove(self, container, force=True):
         reply = self.delete(f"/containers/{container}", force=int(force))
+        if reply.status == 409 and "already in progress" in reply.message:  # it removes itself
+            wait_for(lambda: self.get(f"/containers/{container}/json").status == 404, "the removal in progress to end")
+            return
         assert reply.status in (204, 404), reply
 
     def containers(self, **filters):
