@@ -77,13 +77,14 @@ void connection::process_input() {
       exchange_->on_input(bytes);
       continue;
     }
-    if (busy_ && !reading_body_) break; // pipelined: its turn comes
+    if (busy_ && !reading_body_) break;  // pipelined: its turn comes
+    if (!busy_ && congested()) break;    // a client that asks and does not read is not asked for more
     if (!parse_some()) break;
   }
   processing_ = false;
   if (closed_ || close_when_drained_) return;
   limit_head_time();
-  if (in_.size() < pipelined_bytes_max) receive();
+  if (in_.size() < pipelined_bytes_max && !(congested() && !busy_)) receive();
 }
 
 void connection::limit_head_time() {
@@ -360,7 +361,9 @@ void connection::wait_for_room() {
       waiting_for_room_ = false;
       if (closed_) return;
       flush();
-      if (!closed_ && !waiting_for_room_ && exchange_) exchange_->on_writable();
+      if (closed_ || waiting_for_room_) return;
+      if (exchange_) exchange_->on_writable();
+      if (!closed_ && !processing_) process_input();
     });
   });
 }

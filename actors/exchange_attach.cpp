@@ -51,9 +51,13 @@ public:
       if (head.has_error()) return connection_.reply_error(head.error());
       websocket_head_ = std::move(head).value();
     }
+    // The container must know of this stream before the client knows that it stands: a client starts the container as
+    // soon as it sees the head, over another connection (behaviours 28). A running container's log is replayed first.
+    bool replay_first = call_.logs && target_.view->state.is_running();
+    if (call_.stream && !replay_first && !join()) return;
     send_head();
     if (call_.logs) return replay_log();
-    join();
+    relay();
   }
 
   void on_input(std::string_view bytes) override {
@@ -69,7 +73,7 @@ public:
   void on_input_end() override {
     client_ended_ = true;
     if (call_.websocket) return finish();
-    if (stream_ && waiting_input_.empty()) ::shutdown(stream_->get(), SHUT_WR);
+    if (relay_begun_ && waiting_input_.empty()) ::shutdown(stream_->get(), SHUT_WR);
   }
 
   void on_writable() override { relay_output(); }
@@ -107,16 +111,20 @@ private:
                               [this, reader, text](result<bool> at_end) {
                                 to_client(*text);
                                 if (at_end.has_value() && !*at_end) return replay_more(reader);
-                                join();
+                                if (call_.stream && !stream_ && !join()) return;
+                                relay();
                               });
   }
 
   // -- joining --------------------------------------------------------------------
 
-  void join() {
-    if (!call_.stream) return finish();
+  /// Hands one end of a socket pair to the container. False when there are no descriptors left.
+  bool join() {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return finish();
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+      fail(sys_error("make a socket pair", errno, errc::unavailable));
+      return false;
+    }
     stream_ = std::make_shared<unique_fd>(ends[0]);
     msg::attach m{std::make_shared<unique_fd>(ends[1]), call_.want_stdin, call_.want_stdout, call_.want_stderr};
     connection_.request(target_.actor, caf::infinite, std::move(m))
@@ -124,6 +132,12 @@ private:
               [this, alive = alive_](const caf::error&) {
                 if (*alive) finish();
               });
+    return true;
+  }
+
+  void relay() {
+    if (!call_.stream) return finish();
+    relay_begun_ = true;
     relay_output();
     flush_input();
     if (client_ended_ && waiting_input_.empty()) ::shutdown(stream_->get(), SHUT_WR);
@@ -132,7 +146,7 @@ private:
   // -- container to client ----------------------------------------------------------
 
   void relay_output() {
-    if (relaying_ || finished_ || !stream_ || connection_.congested()) return;
+    if (relaying_ || finished_ || !relay_begun_ || connection_.congested()) return;
     relaying_ = true;
     auto into = std::as_writable_bytes(std::span(*buffer_));
     io::reactor::current()->recv(
@@ -257,7 +271,8 @@ private:
   std::optional<api::detach_scanner> detach_scanner_;
   std::string websocket_head_;
   bool close_sent_ = false;
-  bool relaying_ = false;
+  bool relay_begun_ = false; ///< the head is out, and the log if asked for
+  bool relaying_ = false;    ///< a receive from the container is in flight
   bool waiting_for_room_ = false;
   bool client_ended_ = false;
   bool finished_ = false;

@@ -246,22 +246,24 @@ void handle(connection& c, api::remove_container call) {
 
 namespace {
 
-/// The head goes out at once, so that a client knows its wait stands before it starts the container (behaviours 84).
+/// The head goes out at once, so that a client knows its wait stands before it starts the container (behaviours 84); so
+/// the container must have it by then.
 class wait_exchange : public exchange {
 public:
-  wait_exchange(connection& c, const container_actor& actor, api::wait_condition condition)
+  wait_exchange(connection& c, const directory::entry& target, api::wait_condition condition)
       : gone_(std::make_shared<std::atomic<bool>>(false)) {
     bool early = c.version() >= api::api_version{1, 30};
-    if (early) c.stream_head({});
     auto number = c.request_number();
-    c.request(actor, caf::infinite, msg::wait{condition, gone_})
+    c.request(target.actor, caf::infinite, msg::wait{condition, gone_})
         .then(
             [&c, number, early](const msg::wait_result& r) {
               if (number == c.request_number()) answer(c, early, api::render_wait(r.status_code, r.error));
             },
-            [&c, number, early](const caf::error& e) {
-              if (number == c.request_number()) answer(c, early, api::render_wait(-1, from_caf(e).message));
+            // It was removed before the wait came to it: its last status is the answer.
+            [&c, number, early, code = target.view->state.exit_code](const caf::error&) {
+              if (number == c.request_number()) answer(c, early, api::render_wait(code, {}));
             });
+    if (early) c.stream_head({});
   }
   ~wait_exchange() override { *gone_ = true; }
 
@@ -279,7 +281,7 @@ private:
 
 void handle(connection& c, api::wait_container call) {
   auto found = find(c, call.id);
-  if (found) c.begin(std::make_unique<wait_exchange>(c, found->actor, call.condition));
+  if (found) c.begin(std::make_unique<wait_exchange>(c, *found, call.condition));
 }
 
 // -- prune --------------------------------------------------------------------------

@@ -136,13 +136,15 @@ result<storage::removed> prune(services& s, const api::filters& filter) {
   auto dangling = filter.find("dangling");
   bool all = dangling != filter.end() && !dangling->second.empty() &&
              (*dangling->second.begin() == "false" || *dangling->second.begin() == "0");
+  auto others = filter; // until and label, as for every prune
+  others.erase("dangling");
   storage::removed total;
   for (auto& image : s.images->images()->all()) {
     if (!all && !image->repo_tags.empty()) continue;
     if (containers_of(s, image->id) > 0) continue;
     auto config = api::parse_image_config(image->config);
     auto labels = config.has_value() ? config->config.labels : api::string_map{};
-    GANTRY_TRY(match, api::matches_prune(filter, labels, image->created, now_nanos()));
+    GANTRY_TRY(match, api::matches_prune(others, labels, image->created, now_nanos()));
     if (!match) continue;
     auto r = s.images->remove_image(image->id, usage_in(s));
     if (r.has_error()) continue; // taken into use meanwhile, or a parent of one that is

@@ -37,7 +37,9 @@ void add_ipc_mounts(const spec_inputs& in, std::vector<Mount>& out) {
   const std::string mode = ipc_mode_of(in);
   const api::string_list flags = {"nosuid", "noexec", "nodev"};
   if (mode == "host") {
-    out.push_back(make_mount("/dev/mqueue", "bind", "/dev/mqueue", {"rbind", "nosuid", "noexec", "nodev"}));
+    // A mount of its own shows the host's queues too, because they belong to the IPC namespace; the host need not have
+    // one to bind.
+    out.push_back(make_mount("/dev/mqueue", "mqueue", "mqueue", flags));
     out.push_back(make_mount("/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate"}));
     return;
   }

@@ -88,7 +88,7 @@ constexpr route_row table[] = {
     missing("GET", "/volumes", "volume list"),
     missing("POST", "/volumes/create", "volume create", json),
     missing("POST", "/volumes/prune", "volume prune"),
-    missing("GET", "/volumes/{name}", "volume inspect"),
+    {"GET", "/volumes/{name}", none, nullptr, absence::absent_volume},
     missing("PUT", "/volumes/{name}", "volume update", json),
     missing("DELETE", "/volumes/{name}", "volume remove"),
 
@@ -98,14 +98,14 @@ constexpr route_row table[] = {
     missing("POST", "/networks/prune", "network prune"),
     missing("POST", "/networks/{id}/connect", "network connect", json),
     missing("POST", "/networks/{id}/disconnect", "network disconnect", json),
-    missing("GET", "/networks/{id}", "network inspect"),
+    {"GET", "/networks/{id}", none, nullptr, absence::absent_network},
     missing("DELETE", "/networks/{id}", "network remove"),
 
     missing("GET", "/plugins", "plugin list"),
     missing("GET", "/plugins/privileges", "plugin install"),
     missing("POST", "/plugins/pull", "plugin install", json),
     missing("POST", "/plugins/create", "plugin create", stream),
-    missing("GET", "/plugins/{name}/json", "plugin inspect"),
+    {"GET", "/plugins/{name}/json", none, nullptr, absence::absent_plugin},
     missing("POST", "/plugins/{name}/enable", "plugin enable"),
     missing("POST", "/plugins/{name}/disable", "plugin disable"),
     missing("POST", "/plugins/{name}/upgrade", "plugin upgrade", json),
@@ -175,7 +175,8 @@ bool match(std::string_view pattern, std::string_view path, std::map<std::string
   return false;
 }
 
-error absent(const route_row& row) {
+error absent(const route_row& row, const std::map<std::string, std::string>& arguments) {
+  auto named = [&](const char* argument) { return arguments.at(argument); };
   switch (row.why) {
   case absence::none:
     break;
@@ -191,6 +192,13 @@ error absent(const route_row& row) {
             "to swarm and try again."};
   case absence::swarm_leave:
     return {errc::unavailable, 0, "This node is not part of a swarm"};
+  // There are none of these yet, and 404 says so in the words that `docker inspect NAME` looks for as it tries each kind.
+  case absence::absent_volume:
+    return {errc::not_found, 0, "get " + named("name") + ": no such volume"};
+  case absence::absent_network:
+    return {errc::not_found, 0, "network " + named("id") + " not found"};
+  case absence::absent_plugin:
+    return {errc::not_found, 0, "plugin \"" + named("name") + "\" not found"};
   }
   return {errc::internal, 0, "route without a parser"};
 }
@@ -243,7 +251,7 @@ result<routed> route(const request_head& head) {
   const auto& row = row_at(out.route);
   GANTRY_TRY(version, check_version(head));
   if (version < row.min) return error{errc::not_found, 0, std::string(page_not_found)};
-  if (row.parse == nullptr) return absent(row);
+  if (row.parse == nullptr) return absent(row, out.path_arguments);
   out.version = version;
   out.body = row.body;
   return out;
