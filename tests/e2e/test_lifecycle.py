@@ -1,10 +1,12 @@
 """create, ps, stop, kill, restart, rename, wait, top, rm, prune: what changes a container's state, and how it is shown."""
 import json
+import re
 import threading
 import time
 
 import pytest
 
+from harness.api import connect, read_all
 from harness.waiting import wait_for
 
 TRAPS = "trap 'echo caught; exit 12' TERM; echo ready; while :; do sleep 0.05; done"
@@ -109,26 +111,35 @@ def test_rename(engine, api):
         "Renaming a container with the same name as its current name"
 
 
+def waiting(api, container, condition):
+    """A wait that the engine has taken on: its status and headers come at once, the answer at the end."""
+    sock = connect(api.path)
+    sock.sendall(f"POST /containers/{container}/wait?condition={condition} HTTP/1.1\r\nHost: x\r\n"
+                 "Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = sock.recv(4096)
+        assert part, head
+        head += part
+    assert head.startswith(b"HTTP/1.1 200"), head
+    return sock, head
+
+
+def answer(sock, received):
+    status = int(re.search(rb'"StatusCode":(-?\d+)', read_all(sock, received))[1])
+    sock.close()
+    return status
+
+
 def test_wait_conditions(api):
-    container = api.create("sh", "-c", "sleep 0.2; exit 8")
-    answers = {}
-
-    def wait(condition):
-        answers[condition] = api.post(f"/containers/{container}/wait", condition=condition).json["StatusCode"]
-
-    waiter = threading.Thread(target=wait, args=("next-exit",))
-    waiter.start()
-    wait("not-running")  # of a created container: at once
-    assert answers == {"not-running": 0}
+    container = api.create("sh", "-c", "exit 8")
+    assert api.post(f"/containers/{container}/wait", condition="not-running").json["StatusCode"] == 0  # created: at once
+    next_exit = waiting(api, container, "next-exit")
     api.start(container)
-    waiter.join()
-    assert answers["next-exit"] == 8
-    remover = threading.Thread(target=wait, args=("removed",))
-    remover.start()
-    wait_for(lambda: not answers.get("removed"), "nothing", 1)
+    assert answer(*next_exit) == 8
+    removed = waiting(api, container, "removed")
     api.remove(container)
-    remover.join()
-    assert answers["removed"] == 8
+    assert answer(*removed) == 8
     assert api.post("/containers/nosuch/wait").status == 404
     assert api.post(f"/containers/{api.create('true')}/wait", condition="x").message == 'invalid condition: "x"'
 

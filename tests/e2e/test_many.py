@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gantry_only
 
 def holdings(engine):
     """What must be the same before and after."""
-    return {"fds": engine.fds(), "shim fds": [len(os.listdir(f"/proc/{p}/fd")) for p in engine.shim_pids()],
+    return {"fds": engine.fds(), "shim fds": sum(len(os.listdir(f"/proc/{p}/fd")) for p in engine.shim_pids()),
             "cgroups": len(traces.cgroups(engine.cgroup)), "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
             "processes": len(traces.processes(engine.folder, engine.cgroup)),
             "threads": len(os.listdir(f"/proc/{engine.pid}/task"))}
@@ -32,7 +32,15 @@ def test_one_after_another(engine, api):
     before, memory = holdings(engine), engine.resident_kb()
     for n in range(COUNT):
         one(n)
-    wait_for(lambda: all(holdings(engine)[k] <= before[k] for k in before), f"the holdings to be again {before}", 15)
+
+    def more():
+        now = holdings(engine)
+        return {kind: (before[kind], now[kind]) for kind in before if now[kind] > before[kind]}
+
+    try:
+        wait_for(lambda: not more(), "the holdings to be as before", 15)
+    except AssertionError:
+        raise AssertionError(f"(before, now): {more()}") from None
     # buffers settle; a leak of one container's record (some kB) a container would be far above
     assert engine.resident_kb() - memory < max(8 << 10, COUNT * 1), "memory grew"
     assert api.containers() == []
@@ -43,6 +51,8 @@ def test_many_running_at_once(engine, api):
     count = 200
     containers = []
     lock = threading.Lock()
+    api.wait(api.run("true"))
+    helpers = len(engine.shim_pids())  # the shim, and what it keeps beside it for all containers
 
     def some():
         for _ in range(count // 8):
@@ -57,7 +67,7 @@ def test_many_running_at_once(engine, api):
         thread.join()
     assert len(containers) == count
     assert {c["State"] for c in api.containers()} == {"running"}
-    assert len(engine.shim_pids()) == 1, "one shim for all containers"
+    assert len(engine.shim_pids()) == helpers <= 2, "no helper process a container"
     for container in containers:
         api.remove(container)
     assert api.containers() == []
