@@ -54,7 +54,8 @@ result<> archive_spool::add(tar_reader& reader, const tar_entry& entry, const st
   }
   GANTRY_TRY(path, normal_path(entry.path));
   switch (entry.type) {
-  case tar_type::directory: return {};
+  case tar_type::directory:
+    return {};
   case tar_type::file:
     GANTRY_TRYV(options.step("spool"));
     links_.erase(path);
@@ -75,7 +76,8 @@ result<> archive_spool::add(tar_reader& reader, const tar_entry& entry, const st
   case tar_type::char_device:
   case tar_type::block_device:
   case tar_type::fifo:
-  case tar_type::unknown: break;
+  case tar_type::unknown:
+    break;
   }
   return bad("an image archive holds files, directories and links only");
 }

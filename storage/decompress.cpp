@@ -98,10 +98,14 @@ private:
 
   static std::string_view cause_of(int code) {
     switch (code) {
-    case ISAL_INVALID_WRAPPER: return "not a gzip header";
-    case ISAL_INCORRECT_CHECKSUM: return "checksum does not match";
-    case ISAL_UNSUPPORTED_METHOD: return "unknown method";
-    default: return "damaged";
+    case ISAL_INVALID_WRAPPER:
+      return "not a gzip header";
+    case ISAL_INCORRECT_CHECKSUM:
+      return "checksum does not match";
+    case ISAL_UNSUPPORTED_METHOD:
+      return "unknown method";
+    default:
+      return "damaged";
     }
   }
 
@@ -168,10 +172,14 @@ public:
 private:
   static std::string_view cause_of(lzma_ret code) {
     switch (code) {
-    case LZMA_BUF_ERROR: return "cut off";
-    case LZMA_MEMLIMIT_ERROR: return "needs more memory than this engine gives";
-    case LZMA_FORMAT_ERROR: return "not xz";
-    default: return "damaged";
+    case LZMA_BUF_ERROR:
+      return "cut off";
+    case LZMA_MEMLIMIT_ERROR:
+      return "needs more memory than this engine gives";
+    case LZMA_FORMAT_ERROR:
+      return "not xz";
+    default:
+      return "damaged";
     }
   }
 
@@ -253,7 +261,8 @@ compression compression_of(std::span<const std::byte> head) noexcept {
   if (starts_with(head, "\x1f\x8b"sv)) return compression::gzip;
   if (starts_with(head, "\x28\xb5\x2f\xfd"sv)) return compression::zstd;
   // A skippable zstd frame (0x184D2A50 to 5F, little endian): zstd:chunked layers may begin with one.
-  if (head.size() >= 4 && (head[0] & std::byte{0xf0}) == std::byte{0x50} && starts_with(head.subspan(1), "\x2a\x4d\x18"sv))
+  if (head.size() >= 4 && (head[0] & std::byte{0xf0}) == std::byte{0x50} &&
+      starts_with(head.subspan(1), "\x2a\x4d\x18"sv))
     return compression::zstd;
   if (starts_with(head, "\xfd\x37zXZ\0"sv)) return compression::xz;
   // "BZh1" to "BZh9", then the mark of a block or of the end: a tar may well begin with a file named BZh.
@@ -265,11 +274,16 @@ compression compression_of(std::span<const std::byte> head) noexcept {
 
 std::string_view name_of(compression c) noexcept {
   switch (c) {
-  case compression::none: return "plain";
-  case compression::gzip: return "gzip";
-  case compression::zstd: return "zstd";
-  case compression::xz: return "xz";
-  case compression::bzip2: return "bzip2";
+  case compression::none:
+    return "plain";
+  case compression::gzip:
+    return "gzip";
+  case compression::zstd:
+    return "zstd";
+  case compression::xz:
+    return "xz";
+  case compression::bzip2:
+    return "bzip2";
   }
   return "";
 }
@@ -278,11 +292,16 @@ result<std::unique_ptr<byte_source>> open_decompressed(byte_source& source) {
   GANTRY_TRY(peeked, peeked_source::peek(source, magic_bytes));
   using made = std::unique_ptr<byte_source>;
   switch (compression_of(peeked.head())) {
-  case compression::gzip: return made(std::make_unique<gzip_source>(std::move(peeked)));
-  case compression::zstd: return made(std::make_unique<zstd_source>(std::move(peeked)));
-  case compression::xz: return made(std::make_unique<xz_source>(std::move(peeked)));
-  case compression::bzip2: return made(std::make_unique<bzip2_source>(std::move(peeked)));
-  case compression::none: break;
+  case compression::gzip:
+    return made(std::make_unique<gzip_source>(std::move(peeked)));
+  case compression::zstd:
+    return made(std::make_unique<zstd_source>(std::move(peeked)));
+  case compression::xz:
+    return made(std::make_unique<xz_source>(std::move(peeked)));
+  case compression::bzip2:
+    return made(std::make_unique<bzip2_source>(std::move(peeked)));
+  case compression::none:
+    break;
   }
   return made(std::make_unique<plain_source>(std::move(peeked)));
 }

@@ -17,8 +17,8 @@ constexpr std::string_view host_architecture = "amd64";
 result<std::string> make_config(const image_store::import_options& options, const std::string& diff_id,
                                 unix_nanos created) {
   json::error_code failed;
-  json::value config = options.config_json.empty() ? json::value(json::object{})
-                                                   : json::parse(options.config_json, failed);
+  json::value config =
+      options.config_json.empty() ? json::value(json::object{}) : json::parse(options.config_json, failed);
   if (failed || !config.is_object()) return bad("import: the configuration is not a JSON object");
   const auto time = format_rfc3339_nano(created);
   json::object image;

@@ -41,7 +41,9 @@ result<std::shared_ptr<const image_info>> image_index::find_prefix(std::string_v
   std::shared_ptr<const image_info> found;
   for (auto at = by_id_.lower_bound(hex); at != by_id_.end() && at->first.starts_with(hex); ++at) {
     if (at->second->kept) continue;
-    if (found) return error{errc::invalid_parameter, 0, "ambiguous reference: `" + std::string(hex) + "` begins several image ids"};
+    if (found)
+      return error{errc::invalid_parameter, 0,
+                   "ambiguous reference: `" + std::string(hex) + "` begins several image ids"};
     found = at->second;
   }
   return found;

@@ -24,7 +24,8 @@ constexpr std::int64_t report_every_bytes = 1 << 20;
 /// Passes bytes on and reports how many have passed, of how many.
 class reporting_source final : public byte_source {
 public:
-  reporting_source(byte_source& source, std::int64_t total, const std::function<void(std::int64_t, std::int64_t)>& report)
+  reporting_source(byte_source& source, std::int64_t total,
+                   const std::function<void(std::int64_t, std::int64_t)>& report)
       : source_(source), total_(total), report_(report) {}
   result<std::size_t> read(byte_span into) override {
     GANTRY_TRY(n, source_.read(into));
@@ -105,8 +106,8 @@ private:
     planned_.push_back(std::move(wanted));
   }
 
-  /// Unpacks every layer that is neither in the store nor unpacked already, several at a time: they go to directories of
-  /// their own, and overlayfs needs no order.
+  /// Unpacks every layer that is neither in the store nor unpacked already, several at a time: they go to directories
+  /// of their own, and overlayfs needs no order.
   result<> unpack_missing() {
     std::vector<const unpack_job*> todo;
     relied_on_.clear();
@@ -114,8 +115,10 @@ private:
       std::lock_guard lock(s_.mutex);
       for (const auto& [chain, job] : jobs_) {
         const auto known = s_.known.layers.find(chain);
-        if (known != s_.known.layers.end()) relied_on_.emplace(chain, known->second.serial);
-        else todo.push_back(&job);
+        if (known != s_.known.layers.end())
+          relied_on_.emplace(chain, known->second.serial);
+        else
+          todo.push_back(&job);
       }
     }
     std::atomic<std::size_t> next = 0;
@@ -155,8 +158,8 @@ private:
     });
   }
 
-  /// Fits each new layer onto those below it. Not under the mutex, since it may take long: record_images makes sure that
-  /// what was relied on is still the same.
+  /// Fits each new layer onto those below it. Not under the mutex, since it may take long: record_images makes sure
+  /// that what was relied on is still the same.
   result<> settle() {
     std::set<std::string_view> settled;
     for (const auto& image : planned_) {

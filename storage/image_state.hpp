@@ -55,7 +55,8 @@ using layer_check = std::function<bool(const stored_layer&)>;
 result<catalog> read_catalog(record_store& records, const layer_check& usable, std::vector<change>& drop);
 
 struct image_store_state {
-  image_store_state(data_layout where, record_store& r, store_options o) : layout(std::move(where)), records(r), options(std::move(o)) {}
+  image_store_state(data_layout where, record_store& r, store_options o)
+      : layout(std::move(where)), records(r), options(std::move(o)) {}
 
   data_layout layout;
   record_store& records;
@@ -130,7 +131,8 @@ struct recorded {
 };
 
 /// The last part of a load: puts layers in their places and records them, with images and tags, in one transaction.
-/// All or nothing. Takes the state's mutex. `relied_on`: the recorded layers that `ready` was settled onto, with serials.
+/// All or nothing. Takes the state's mutex. `relied_on`: the recorded layers that `ready` was settled onto, with
+/// serials.
 using layer_serials = std::map<std::string, std::uint64_t, std::less<>>;
 result<recorded> record_images(image_store_state& s, const std::vector<new_image>& images, const ready_layers& ready,
                                const layer_serials& relied_on);

@@ -34,14 +34,14 @@ struct layer_info {
 struct image_info {
   std::string id; ///< "sha256:..."
   std::string config;
-  std::vector<layer_info> layers; ///< lowest first
+  std::vector<layer_info> layers;        ///< lowest first
   std::vector<std::string> repo_tags;    ///< familiar, sorted: "busybox:latest"
   std::vector<std::string> repo_digests; ///< "busybox@sha256:..."
   std::int64_t size_bytes = 0;
-  unix_nanos created = 0;       ///< from the config
-  unix_nanos last_tagged = 0;   ///< 0: never
-  std::string parent;           ///< image id or empty
-  bool kept = false; ///< removed by force while containers use it: no longer listed, its layers stay for them
+  unix_nanos created = 0;     ///< from the config
+  unix_nanos last_tagged = 0; ///< 0: never
+  std::string parent;         ///< image id or empty
+  bool kept = false;          ///< removed by force while containers use it: no longer listed, its layers stay for them
 };
 
 /// All images at one moment. Immutable.
@@ -49,8 +49,8 @@ class image_index {
 public:
   explicit image_index(std::vector<std::shared_ptr<const image_info>> images);
 
-  /// Newest first.
-  [[nodiscard]] const std::vector<std::shared_ptr<const image_info>>& all() const noexcept { return images_; }
+  /// Newest first. A copy, so that `for (auto& image : store.images()->all())` cannot outlive the index it came from.
+  [[nodiscard]] std::vector<std::shared_ptr<const image_info>> all() const { return images_; }
   /// A reference (tag defaults to latest), a digest reference, a full id, or a unique id prefix, with or without
   /// "sha256:". Errors: not_found `No such image: X:latest` · invalid_parameter (bad reference or ambiguous prefix).
   [[nodiscard]] result<std::shared_ptr<const image_info>> find(std::string_view name_or_id) const;
@@ -64,7 +64,7 @@ private:
   [[nodiscard]] result<std::shared_ptr<const image_info>> find_prefix(std::string_view hex) const;
 
   std::vector<std::shared_ptr<const image_info>> images_;
-  std::map<std::string, std::shared_ptr<const image_info>, std::less<>> by_id_; ///< hex, the kept ones too
+  std::map<std::string, std::shared_ptr<const image_info>, std::less<>> by_id_;   ///< hex, the kept ones too
   std::map<std::string, std::shared_ptr<const image_info>, std::less<>> by_name_; ///< familiar, with tag or digest
   std::set<std::string, std::less<>> parents_;
 };
@@ -101,7 +101,6 @@ public:
                                                    store_options options = {});
   ~image_store();
 
-  /// Hold the pointer while you iterate: `for (... : store.images()->all())` dangles when the index is replaced.
   /// Thread: any; never blocks.
   [[nodiscard]] std::shared_ptr<const image_index> images() const;
 
@@ -110,9 +109,9 @@ public:
   /// time for an image.
   result<std::vector<std::string>> lower_dirs(const image_info& image);
 
-  /// Reads a docker-archive or OCI layout, plain or compressed (gzip, zstd, xz, bzip2), from a descriptor until its end.
-  /// Each layer is hashed, inflated and unpacked as it streams by.
-  /// Gives the ids of the loaded images. Errors: invalid_parameter (what in the archive is wrong), internal.
+  /// Reads a docker-archive or OCI layout, plain or compressed (gzip, zstd, xz, bzip2), from a descriptor until its
+  /// end. Each layer is hashed, inflated and unpacked as it streams by. Gives the ids of the loaded images. Errors:
+  /// invalid_parameter (what in the archive is wrong), internal.
   result<std::vector<std::string>> load(int source_fd, const on_progress& report);
 
   /// Makes a one-layer image of a root filesystem tar (any compression). `config_json` is the object that becomes the

@@ -72,9 +72,12 @@ private:
   static bool suits(const merged_entry& there, const mount_target& target) {
     const auto mode = there.info.st_mode;
     switch (target.kind) {
-    case target_kind::directory: return S_ISDIR(mode);
-    case target_kind::file: return S_ISREG(mode) || S_ISDIR(mode);
-    case target_kind::link: return S_ISDIR(mode) || (S_ISLNK(mode) && there.link_target == target.link_to);
+    case target_kind::directory:
+      return S_ISDIR(mode);
+    case target_kind::file:
+      return S_ISREG(mode) || S_ISDIR(mode);
+    case target_kind::link:
+      return S_ISDIR(mode) || (S_ISLNK(mode) && there.link_target == target.link_to);
     }
     return false;
   }

@@ -25,7 +25,8 @@ private:
 /// A member's text; empty when absent or of another type.
 std::string json_string(simdjson::dom::element object, std::string_view key);
 std::int64_t json_number(simdjson::dom::element object, std::string_view key);
-/// Texts of a member that is an array. Absent or null is empty. Errors: invalid_parameter (another type; more than `max`).
+/// Texts of a member that is an array. Absent or null is empty. Errors: invalid_parameter (another type; more than
+/// `max`).
 result<std::vector<std::string>> json_strings(simdjson::dom::element object, std::string_view key, std::size_t max);
 
 } // namespace gantry::storage

@@ -1,5 +1,5 @@
-/// The part of unpacking that needs to know the layers below. Layers are unpacked side by side, each alone; then each is
-/// settled onto those it stands on:
+/// The part of unpacking that needs to know the layers below. Layers are unpacked side by side, each alone; then each
+/// is settled onto those it stands on:
 /// - a directory that the archive only implied gets the owner, mode and attributes it has below;
 /// - a whiteout that hides nothing goes away: overlayfs lists a directory of one layer as it is, whiteouts included.
 #pragma once

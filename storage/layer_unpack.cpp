@@ -10,8 +10,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "io/base/log.hpp"
 #include "io/base/unique_fd.hpp"
+#include "storage/entry_attributes.hpp"
 #include "storage/tar_reader.hpp"
 #include "storage/tree.hpp"
 
@@ -24,7 +24,6 @@ constexpr std::string_view aufs_prefix = ".wh..wh."; // metadata of aufs; only t
 constexpr std::string_view opaque_name = ".wh..wh..opq";
 constexpr std::string_view overlay_xattr_prefix = "trusted.overlay.";
 constexpr const char* opaque_xattr = "trusted.overlay.opaque";
-constexpr unsigned int permission_bits = 07777;
 constexpr unsigned int implied_directory_mode = 0755;
 constexpr long nanos_per_second = 1'000'000'000;
 
@@ -35,8 +34,6 @@ error path_error(std::string what, int err) {
   const bool of_archive = err == ENOTDIR || err == ELOOP || err == EEXIST || err == EISDIR || err == ENAMETOOLONG;
   return sys_error(std::move(what), err, of_archive ? errc::invalid_parameter : errc::internal);
 }
-
-timespec time_of(const tar_entry& e) { return {static_cast<time_t>(e.mtime_seconds), e.mtime_nanos}; }
 
 /// Where an entry goes: an open parent and a last name.
 struct place {
@@ -90,21 +87,30 @@ private:
     if (e.mtime_nanos < 0 || e.mtime_nanos >= nanos_per_second) return bad("time is out of range");
     if (e.link_target.size() > link_target_bytes_max) return bad("link target is longer than 4095 bytes");
     for (const auto& [key, value] : e.xattrs) {
-      if (key.starts_with(overlay_xattr_prefix)) return bad("extended attribute `" + key + "` is not an image's to set");
+      if (key.starts_with(overlay_xattr_prefix))
+        return bad("extended attribute `" + key + "` is not an image's to set");
     }
     return {};
   }
 
   result<> create(const tar_entry& e, const place& at, const std::vector<std::string>& parts) {
     switch (e.type) {
-    case tar_type::file: return make_file(e, at);
-    case tar_type::directory: return make_directory(e, at, join_path(parts, parts.size()));
-    case tar_type::symlink: return make_symlink(e, at);
-    case tar_type::hard_link: return make_hard_link(e, at);
-    case tar_type::char_device: return make_node(e, at, S_IFCHR);
-    case tar_type::block_device: return make_node(e, at, S_IFBLK);
-    case tar_type::fifo: return make_node(e, at, S_IFIFO);
-    case tar_type::unknown: break;
+    case tar_type::file:
+      return make_file(e, at);
+    case tar_type::directory:
+      return make_directory(e, at, join_path(parts, parts.size()));
+    case tar_type::symlink:
+      return make_symlink(e, at);
+    case tar_type::hard_link:
+      return make_hard_link(e, at);
+    case tar_type::char_device:
+      return make_node(e, at, S_IFCHR);
+    case tar_type::block_device:
+      return make_node(e, at, S_IFBLK);
+    case tar_type::fifo:
+      return make_node(e, at, S_IFIFO);
+    case tar_type::unknown:
+      break;
     }
     return bad("unknown type of entry");
   }
@@ -143,15 +149,19 @@ private:
 
   result<> make_parent(const place& at, const std::string& path, int why_not_open) {
     GANTRY_TRY(there, look_at(at));
-    if (there == found::whiteout) GANTRY_TRYV(make_room(at));
-    else if (why_not_open == ENOTDIR) return sys_error("open `" + path + "`", ENOTDIR);
+    if (there == found::whiteout)
+      GANTRY_TRYV(make_room(at));
+    else if (why_not_open == ENOTDIR)
+      return sys_error("open `" + path + "`", ENOTDIR);
     if (::mkdirat(at.parent_fd, at.name.c_str(), implied_directory_mode) != 0) {
       return sys_error("make `" + path + "`", errno); // EEXIST: a link that leads to nothing
     }
     GANTRY_TRY(dir, open_directory_at(at.parent_fd, at.name));
     if (::fchmod(dir.get(), implied_directory_mode) != 0) return sys_error("make `" + path + "`", errno);
-    if (there == found::whiteout) GANTRY_TRYV(mark_opaque(dir.get()));
-    else implied_.insert(path);
+    if (there == found::whiteout)
+      GANTRY_TRYV(mark_opaque(dir.get()));
+    else
+      implied_.insert(path);
     return remember(path);
   }
 
@@ -225,19 +235,10 @@ private:
     return describe_fd(dir_fd, e);
   }
 
-  /// Owner before mode, because chown takes setuid and security.capability away.
-  static result<> describe_fd(int fd, const tar_entry& e) {
-    if (::fchown(fd, static_cast<uid_t>(e.uid), static_cast<gid_t>(e.gid)) != 0) return sys_error("set owner", errno);
-    if (::fchmod(fd, e.mode & permission_bits) != 0) return sys_error("set mode", errno);
-    for (const auto& [key, value] : e.xattrs) {
-      if (::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0) != 0) GANTRY_TRYV(xattr_failed(key, errno));
-    }
-    return {};
-  }
-
   result<> make_file(const tar_entry& e, const place& at) {
     GANTRY_TRY(raw, make_replacing(at, [&] {
-                 return ::openat(at.parent_fd, at.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                 return ::openat(at.parent_fd, at.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                 0600);
                }));
     unique_fd file(raw);
     GANTRY_TRYV(write_data(e, file.get()));
@@ -280,45 +281,20 @@ private:
 
   result<> make_symlink(const tar_entry& e, const place& at) {
     if (e.link_target.empty()) return bad("link without a target");
-    GANTRY_TRYV(make_replacing(
-        at, [&] { return ::symlinkat(e.link_target.c_str(), at.parent_fd, at.name.c_str()); }));
-    return describe_at(e, at);
+    GANTRY_TRYV(make_replacing(at, [&] { return ::symlinkat(e.link_target.c_str(), at.parent_fd, at.name.c_str()); }));
+    return describe_at(e, at.parent_fd, at.name);
   }
 
   result<> make_node(const tar_entry& e, const place& at, unsigned int kind) {
-    const auto device = kind == S_IFIFO ? dev_t{0}
-                                        : makedev(static_cast<unsigned>(e.device_major), static_cast<unsigned>(e.device_minor));
+    const auto device = kind == S_IFIFO
+                            ? dev_t{0}
+                            : makedev(static_cast<unsigned>(e.device_major), static_cast<unsigned>(e.device_minor));
     GANTRY_TRYV(make_replacing(at, [&] { return ::mknodat(at.parent_fd, at.name.c_str(), kind | 0600, device); }));
-    GANTRY_TRYV(describe_at(e, at));
+    GANTRY_TRYV(describe_at(e, at.parent_fd, at.name));
     // Nothing follows the last name: it is the node made above, and nobody else writes here.
-    if (::fchmodat(at.parent_fd, at.name.c_str(), e.mode & permission_bits, 0) != 0) return sys_error("set mode", errno);
+    if (::fchmodat(at.parent_fd, at.name.c_str(), e.mode & entry_permission_bits, 0) != 0)
+      return sys_error("set mode", errno);
     return {};
-  }
-
-  /// Owner, xattrs and times of what cannot be opened.
-  static result<> describe_at(const tar_entry& e, const place& at) {
-    if (::fchownat(at.parent_fd, at.name.c_str(), static_cast<uid_t>(e.uid), static_cast<gid_t>(e.gid),
-                   AT_SYMLINK_NOFOLLOW) != 0) {
-      return sys_error("set owner", errno);
-    }
-    const auto path = proc_path(at.parent_fd, at.name);
-    for (const auto& [key, value] : e.xattrs) {
-      if (::lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0) != 0) GANTRY_TRYV(xattr_failed(key, errno));
-    }
-    const timespec times[2] = {time_of(e), time_of(e)};
-    if (::utimensat(at.parent_fd, at.name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return sys_error("set times", errno);
-    return {};
-  }
-
-  /// A filesystem without these attributes (ENOTSUP), or a kind of file that cannot have them (EPERM for user.* on links
-  /// and devices), is no reason to refuse the image: Docker does the same.
-  static result<> xattr_failed(const std::string& key, int err) {
-    const bool user_space = key.starts_with("user.");
-    if (err == ENOTSUP || (err == EPERM && user_space)) {
-      log::debug("extended attribute not kept", {{"name", key}, {"error", std::strerror(err)}});
-      return {};
-    }
-    return sys_error("set extended attribute `" + key + "`", err);
   }
 
   result<> make_hard_link(const tar_entry& e, const place& at) {
@@ -368,11 +344,12 @@ private:
       return mark_opaque(dir.get());
     }
     if (there != found::nothing) return {};
-    if (::mknodat(parent_fd, hidden.c_str(), S_IFCHR | 0600, makedev(0, 0)) != 0) return path_error("make whiteout", errno);
+    if (::mknodat(parent_fd, hidden.c_str(), S_IFCHR | 0600, makedev(0, 0)) != 0)
+      return path_error("make whiteout", errno);
     parts.back() = hidden;
     done_.whiteouts.push_back(join_path(parts, parts.size()));
     GANTRY_TRYV(remember(done_.whiteouts.back()));
-    return describe_at(e, at);
+    return describe_at(e, at.parent_fd, at.name);
   }
 
   static result<> mark_opaque(int dir_fd) {

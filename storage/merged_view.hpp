@@ -17,7 +17,7 @@ namespace gantry::storage {
 /// What stands at a path: the topmost layer that has it decides.
 struct merged_entry {
   struct stat info {};
-  unique_fd fd; ///< O_PATH on that layer's file or directory
+  unique_fd fd;            ///< O_PATH on that layer's file or directory
   std::string link_target; ///< of a symbolic link
 };
 

@@ -19,10 +19,9 @@ constexpr std::string_view index_types[] = {"application/vnd.oci.image.index.v1+
                                             "application/vnd.docker.distribution.manifest.list.v2+json"};
 constexpr std::string_view manifest_types[] = {"application/vnd.oci.image.manifest.v1+json",
                                                "application/vnd.docker.distribution.manifest.v2+json"};
-constexpr std::string_view layer_type_prefixes[] = {"application/vnd.oci.image.layer.v1.tar",
-                                                    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-                                                    "application/vnd.docker.image.rootfs.diff.tar",
-                                                    "application/vnd.docker.image.rootfs.foreign.diff.tar"};
+constexpr std::string_view layer_type_prefixes[] = {
+    "application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar", "application/vnd.docker.image.rootfs.foreign.diff.tar"};
 constexpr std::string_view name_annotation = "io.containerd.image.name";
 constexpr std::string_view ref_annotation = "org.opencontainers.image.ref.name";
 
@@ -80,8 +79,8 @@ private:
     return {};
   }
 
-  /// Follows a descriptor. A digest cannot contain itself, so a cycle shows as a blob whose content does not match; what
-  /// many indexes share is read once for each tag, so that indexes of indexes cannot multiply the work.
+  /// Follows a descriptor. A digest cannot contain itself, so a cycle shows as a blob whose content does not match;
+  /// what many indexes share is read once for each tag, so that indexes of indexes cannot multiply the work.
   result<> read_descriptor(element descriptor, const std::optional<reference>& tag, std::size_t depth) {
     const auto digest = json_string(descriptor, "digest");
     if (!is_sha256_digest(digest)) return bad("descriptor: `" + digest.substr(0, 128) + "` is not a sha256 digest");
@@ -109,7 +108,8 @@ private:
     simdjson::dom::array layers;
     if (document.root()["layers"].get(layers)) return bad("`" + name + "`: `layers` is missing");
     for (const auto layer : layers) {
-      if (image.layers.size() == layers_per_image_max) return bad("`" + name + "`: more layers than an overlay can have");
+      if (image.layers.size() == layers_per_image_max)
+        return bad("`" + name + "`: more layers than an overlay can have");
       const auto type = json_string(layer, "mediaType");
       const bool known = std::any_of(std::begin(layer_type_prefixes), std::end(layer_type_prefixes),
                                      [&](auto prefix) { return type.starts_with(prefix); });

@@ -53,8 +53,12 @@ result<> prepare_schema(sqlite_db& db) {
   const std::string sql = "BEGIN IMMEDIATE;"
                           "CREATE TABLE records(kind INTEGER NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL,"
                           " PRIMARY KEY(kind, id)) WITHOUT ROWID;"
-                          "PRAGMA application_id=" + std::to_string(application_id) + ";"
-                          "PRAGMA user_version=" + std::to_string(schema_version) + ";"
+                          "PRAGMA application_id=" +
+                          std::to_string(application_id) +
+                          ";"
+                          "PRAGMA user_version=" +
+                          std::to_string(schema_version) +
+                          ";"
                           "COMMIT;";
   return db.execute(sql.c_str());
 }

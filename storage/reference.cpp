@@ -126,8 +126,8 @@ result<> check_digest(std::string_view s) {
 void split_domain(std::string_view text, reference& into, std::string& remainder) {
   const auto slash = text.find('/');
   const auto first = text.substr(0, slash);
-  const bool is_host = slash != text.npos && (first == "localhost" || first.find_first_of(".:") != first.npos ||
-                                              has_upper(first));
+  const bool is_host =
+      slash != text.npos && (first == "localhost" || first.find_first_of(".:") != first.npos || has_upper(first));
   into.domain = is_host ? first : default_domain;
   remainder = is_host ? text.substr(slash + 1) : text;
   if (into.domain == legacy_domain) into.domain = default_domain;
@@ -148,8 +148,7 @@ bool is_sha256_digest(std::string_view s) noexcept { return s.starts_with("sha25
 
 result<reference> parse_reference(std::string_view text) {
   if (is_full_id(text)) {
-    return bad("invalid repository name (" + std::string(text) +
-               "), cannot specify 64-byte hexadecimal strings");
+    return bad("invalid repository name (" + std::string(text) + "), cannot specify 64-byte hexadecimal strings");
   }
   reference parsed;
   std::string remainder;

@@ -10,10 +10,10 @@
 namespace gantry::storage {
 
 struct reference {
-  std::string domain;     ///< "docker.io"
-  std::string path;       ///< "library/busybox"
-  std::string tag;        ///< empty when none was given
-  std::string digest;     ///< "sha256:..." or empty
+  std::string domain; ///< "docker.io"
+  std::string path;   ///< "library/busybox"
+  std::string tag;    ///< empty when none was given
+  std::string digest; ///< "sha256:..." or empty
 
   /// "busybox", "user/x", "localhost:5000/x": how replies show the repository.
   [[nodiscard]] std::string familiar_name() const;

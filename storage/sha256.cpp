@@ -8,7 +8,6 @@
 
 namespace gantry::storage {
 
-
 void sha256::context_free::operator()(void* context) const noexcept {
   EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context));
 }

@@ -45,8 +45,8 @@ result<std::int64_t> sqlite_db::query_number(const char* sql) {
 
 result<statement_handle> sqlite_db::prepare(std::string_view sql) {
   sqlite3_stmt* raw = nullptr;
-  const int code = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &raw, nullptr);
+  const int code =
+      sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
   statement_handle statement(raw);
   if (code != SQLITE_OK) return last_error("read");
   return statement;

@@ -34,13 +34,20 @@ error bad(std::string text) { return error{errc::invalid_parameter, 0, std::move
 tar_type type_of(archive_entry* entry) {
   if (archive_entry_hardlink(entry)) return tar_type::hard_link;
   switch (archive_entry_filetype(entry)) {
-  case AE_IFREG: return tar_type::file;
-  case AE_IFDIR: return tar_type::directory;
-  case AE_IFLNK: return tar_type::symlink;
-  case AE_IFCHR: return tar_type::char_device;
-  case AE_IFBLK: return tar_type::block_device;
-  case AE_IFIFO: return tar_type::fifo;
-  default: return tar_type::unknown;
+  case AE_IFREG:
+    return tar_type::file;
+  case AE_IFDIR:
+    return tar_type::directory;
+  case AE_IFLNK:
+    return tar_type::symlink;
+  case AE_IFCHR:
+    return tar_type::char_device;
+  case AE_IFBLK:
+    return tar_type::block_device;
+  case AE_IFIFO:
+    return tar_type::fifo;
+  default:
+    return tar_type::unknown;
   }
 }
 

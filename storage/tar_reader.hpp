@@ -46,7 +46,8 @@ public:
   tar_reader(const tar_reader&) = delete;
   tar_reader& operator=(const tar_reader&) = delete;
 
-  /// The next entry; false at the end. Errors: invalid_parameter (damaged archive, bounds of one entry), or the source's.
+  /// The next entry; false at the end. Errors: invalid_parameter (damaged archive, bounds of one entry), or the
+  /// source's.
   result<bool> next(tar_entry& into);
   /// The next piece of the present entry's data; false at its end. Holes of sparse files are left out.
   result<bool> next_block(tar_block& into);

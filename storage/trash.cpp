@@ -32,7 +32,8 @@ result<> empty_trash(const std::filesystem::path& data_root) {
   result<> first_failure;
   for (const auto& name : names) {
     auto removed = remove_tree_at(dir->get(), name);
-    if (removed.has_error() && first_failure.has_value()) first_failure = with_context(removed.error(), "empty trash: ");
+    if (removed.has_error() && first_failure.has_value())
+      first_failure = with_context(removed.error(), "empty trash: ");
   }
   return first_failure;
 }

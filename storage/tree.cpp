@@ -67,7 +67,8 @@ struct emptier {
 
   result<> remove(int dir_fd, const char* name, int depth) {
     if (::unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT) return {};
-    if (errno != EISDIR) return sys_error(std::string("delete `") + name + "`", errno); // EISDIR: Linux, for directories
+    if (errno != EISDIR)
+      return sys_error(std::string("delete `") + name + "`", errno); // EISDIR: Linux, for directories
     if (::unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
     if (errno != ENOTEMPTY && errno != EEXIST) return sys_error(std::string("delete `") + name + "`", errno);
     if (depth >= remove_depth_max) return move_up(dir_fd, name);

@@ -33,8 +33,12 @@ std::string layer_of(const std::string& name, int files) {
   return tar.symlink(name + "/link", "0").hard_link(name + "/hard", name + "/0").file(name + "/.wh.gone", "").finish();
 }
 
-test_image image_a(int files = 40) { return {{layer_of("base", files), layer_of("a", files)}, {"a:1", "both:1"}, {}, 0, "gzip", "a"}; }
-test_image image_b(int files = 40) { return {{layer_of("base", files), layer_of("b", files)}, {"b:1", "both:1"}, {}, 0, "zstd", "b"}; }
+test_image image_a(int files = 40) {
+  return {{layer_of("base", files), layer_of("a", files)}, {"a:1", "both:1"}, {}, 0, "gzip", "a"};
+}
+test_image image_b(int files = 40) {
+  return {{layer_of("base", files), layer_of("b", files)}, {"b:1", "both:1"}, {}, 0, "zstd", "b"};
+}
 
 /// Everything below a directory, as text: names, kinds, modes, contents.
 std::string describe_tree(const fs::path& root) {
@@ -327,9 +331,9 @@ TEST_CASE("an archive that inflates without end is stopped", "[storage][crash]")
     world.check_clean(0);
   };
   refused(docker_archive({{{tar_builder().file("zeros", zeros).finish()}, {"x:1"}, {}, 0, filter}}));
-  refused(docker_archive({{{tar_builder().finish() + zeros}, {"x:1"}, {}, 0, filter}}));            // behind the end marker
-  refused(compress(tar_builder().file("blobs/x", zeros).finish(), filter));                         // the archive itself
-  refused(compress(docker_archive({{{}, {"x:1"}}}) + zeros, filter));                               // behind its end
+  refused(docker_archive({{{tar_builder().finish() + zeros}, {"x:1"}, {}, 0, filter}})); // behind the end marker
+  refused(compress(tar_builder().file("blobs/x", zeros).finish(), filter));              // the archive itself
+  refused(compress(docker_archive({{{}, {"x:1"}}}) + zeros, filter));                    // behind its end
 }
 
 TEST_CASE("image archives changed at random do no harm", "[storage][crash][fuzz]") {
@@ -350,8 +354,10 @@ TEST_CASE("image archives changed at random do no harm", "[storage][crash][fuzz]
     auto changed = valid;
     for (std::size_t i = 0, edits = 1 + random() % 4; i < edits; ++i) {
       const auto at = random() % changed.size();
-      if (random() % 3) changed[at] = static_cast<char>(random());
-      else changed.erase(at, random() % 700);
+      if (random() % 3)
+        changed[at] = static_cast<char>(random());
+      else
+        changed.erase(at, random() % 700);
     }
     if (random() % 2) fix_checksums(changed);
     (void)world.load(changed);

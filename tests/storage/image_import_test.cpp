@@ -16,7 +16,8 @@ TEST_CASE("a root filesystem's tar becomes an image, whatever its compression", 
   store_world world(dir.path());
   const auto tar = tar_builder().dir("etc/").file("etc/os-release", "ID=x").finish();
   const auto fd = memory_file(compress(tar, filter));
-  auto id = world.store->import(fd.get(), {"mine:1", "Imported from -", R"({"Cmd":["/bin/sh"]})", "linux", "arm64", "v8"});
+  auto id =
+      world.store->import(fd.get(), {"mine:1", "Imported from -", R"({"Cmd":["/bin/sh"]})", "linux", "arm64", "v8"});
   if (id.has_error()) FAIL(id.error().message);
   const auto image = world.find("mine:1");
   REQUIRE(image);

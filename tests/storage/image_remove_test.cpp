@@ -64,7 +64,8 @@ TEST_CASE("removing a name only untags while other names exist; the last one del
   CHECK(count_in(dir / "init") == 0);
   CHECK(world.store->lower_dirs(*info).error().code == errc::not_found);
   world.check_clean(0);
-  CHECK(world.store->remove("base:2", true, false, unused).error() == error{errc::not_found, 0, "No such image: base:2"});
+  CHECK(world.store->remove("base:2", true, false, unused).error() ==
+        error{errc::not_found, 0, "No such image: base:2"});
 }
 
 TEST_CASE("removing by id takes the single name along, and refuses several", "[storage][image_remove]") {
@@ -74,8 +75,9 @@ TEST_CASE("removing by id takes the single name along, and refuses several", "[s
   auto image = base();
   world.must_load(docker_archive({image}));
   REQUIRE(world.store->tag("base:1", "other", "1").has_value());
-  CHECK(world.refusal(image.id(), false, unused) == "conflict: unable to delete " + twelve(image) +
-                                                        " (must be forced) - image is referenced in multiple repositories");
+  CHECK(world.refusal(image.id(), false, unused) ==
+        "conflict: unable to delete " + twelve(image) +
+            " (must be forced) - image is referenced in multiple repositories");
   CHECK(world.find("other:1")); // nothing was touched
   SECTION("by force") {
     const auto done = world.must_remove(twelve(image), true);
@@ -101,7 +103,8 @@ TEST_CASE("containers hold their image as Docker says", "[storage][image_remove]
 
   CHECK(world.refusal("base:1", false, stopped) ==
         "conflict: unable to remove repository reference \"base:1\" (must force) - container cccccccccccc is using its "
-        "referenced image " + twelve(image));
+        "referenced image " +
+            twelve(image));
   CHECK(world.refusal(image.id(), false, stopped) ==
         start + " (must be forced) - image is being used by stopped container cccccccccccc");
   CHECK(world.refusal(image.id(), true, running) ==
@@ -161,8 +164,8 @@ TEST_CASE("parents: children forbid, pruning follows", "[storage][image_remove]"
   world.must_load(docker_archive({base(), child()}));
   CHECK(world.find("child:1")->parent == base().id());
   CHECK(world.store->images()->has_children(base().id()));
-  CHECK(world.refusal(base().id(), true, unused) == "conflict: unable to delete " + twelve(base()) +
-                                                        " (cannot be forced) - image has dependent child images");
+  CHECK(world.refusal(base().id(), true, unused) ==
+        "conflict: unable to delete " + twelve(base()) + " (cannot be forced) - image has dependent child images");
   CHECK(world.store->remove_image(base().id(), unused).error().code == errc::conflict);
   SECTION("a named parent only loses its name when asked by name") {
     const auto done = world.must_remove("base:1");

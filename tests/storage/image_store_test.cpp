@@ -15,7 +15,9 @@ std::string base_layer() {
   return tar_builder().dir("./").dir("bin/").file("bin/sh", "#!", 0755).dir("etc/").file("etc/passwd", "root").finish();
 }
 std::string top_layer() { return tar_builder().dir("app/").file("app/run", "run", 0755).finish(); }
-test_image two_layers(std::vector<std::string> tags = {"app:1"}) { return {{base_layer(), top_layer()}, std::move(tags)}; }
+test_image two_layers(std::vector<std::string> tags = {"app:1"}) {
+  return {{base_layer(), top_layer()}, std::move(tags)};
+}
 
 } // namespace
 
@@ -212,7 +214,8 @@ TEST_CASE("the init layer adds what the image lacks and keeps what it has", "[st
     CHECK(((st.st_mode & 07777) == 0711 && st.st_uid == 7 && st.st_gid == 8));
   }
   SECTION("etc is a link") {
-    world.must_load(docker_archive({{{tar_builder().dir("usr/").dir("usr/etc/").symlink("etc", "usr/etc").finish()}, {"x:1"}}}));
+    world.must_load(
+        docker_archive({{{tar_builder().dir("usr/").dir("usr/etc/").symlink("etc", "usr/etc").finish()}, {"x:1"}}}));
     const std::filesystem::path init = world.store->lower_dirs(*world.find("x:1"))->front();
     CHECK_FALSE(std::filesystem::exists(std::filesystem::symlink_status(init / "etc")));
     CHECK(std::filesystem::is_directory(init / "dev/pts"));

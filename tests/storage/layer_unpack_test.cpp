@@ -53,7 +53,8 @@ struct unpack_world {
     return n < 0 ? "<none>" : std::string(value, static_cast<std::size_t>(n));
   }
   [[nodiscard]] std::string fingerprint() const {
-    struct stat d {}, f {};
+    struct stat d {
+    }, f{};
     ::lstat(outside().c_str(), &d);
     ::lstat((outside() / "canary").c_str(), &f);
     return std::to_string(d.st_mtim.tv_nsec) + " " + std::to_string(d.st_mode) + " " + std::to_string(f.st_mode) + " " +
@@ -103,21 +104,22 @@ TEST_CASE("every kind of entry is made", "[storage][layer_unpack]") {
   unpack_world world;
   const std::string long_name = std::string(120, 'd') + "/" + std::string(200, 'f');
   const std::string long_target(300, 't');
-  auto unpacked = world.unpack(tar_builder()
-                                   .dir("./")
-                                   .file("./plain", "12345")
-                                   .add({"char", '3', {}, 0620, 0, 5, 0, {}, 1, 3})
-                                   .add({"block", '4', {}, 0660, 0, 6, 0, {}, 8, 300})
-                                   .add({"pipe", '6', {}, 0600})
-                                   .symlink("link", "/outside/nowhere")
-                                   .symlink("long-link", long_target)
-                                   .hard_link("hard", "plain")
-                                   .hard_link("hard-to-link", "link")
-                                   .file(long_name, "long")
-                                   .add({"x", '0', "pax", 0644, 0, 0, 0, {}, 0, 0, {{"path", "p/\xc3\xbc\xe2\x82\xac"}}})
-                                   .add({"y", '0', "raw", 0644, 0, 0, 0, {}, 0, 0, {{"path", "p/\xff\xfe"}}})
-                                   .file("ustar-\xff", "raw")
-                                   .finish());
+  auto unpacked =
+      world.unpack(tar_builder()
+                       .dir("./")
+                       .file("./plain", "12345")
+                       .add({"char", '3', {}, 0620, 0, 5, 0, {}, 1, 3})
+                       .add({"block", '4', {}, 0660, 0, 6, 0, {}, 8, 300})
+                       .add({"pipe", '6', {}, 0600})
+                       .symlink("link", "/outside/nowhere")
+                       .symlink("long-link", long_target)
+                       .hard_link("hard", "plain")
+                       .hard_link("hard-to-link", "link")
+                       .file(long_name, "long")
+                       .add({"x", '0', "pax", 0644, 0, 0, 0, {}, 0, 0, {{"path", "p/\xc3\xbc\xe2\x82\xac"}}})
+                       .add({"y", '0', "raw", 0644, 0, 0, 0, {}, 0, 0, {{"path", "p/\xff\xfe"}}})
+                       .file("ustar-\xff", "raw")
+                       .finish());
   if (unpacked.has_error()) FAIL(unpacked.error().message);
   CHECK(unpacked->size_bytes == 5 + 4 + 3 + 3 + 3);
   CHECK(unpacked->implied_directories == std::vector<std::string>{std::string(120, 'd'), "p"});
@@ -223,7 +225,8 @@ TEST_CASE("links lead nowhere outside of the layer", "[storage][layer_unpack]") 
   if (!is_root()) return;
   unpack_world world;
   const auto outside = world.outside().string();
-  // The absolute ones are looked up below the layer's root, as in a chroot; there they name nothing or a made directory.
+  // The absolute ones are looked up below the layer's root, as in a chroot; there they name nothing or a made
+  // directory.
   const std::vector<std::string> archives = {
       tar_builder().symlink("l", outside).file("l/canary", "dead").finish(),
       tar_builder().symlink("l", "../outside").file("l/canary", "dead").finish(),
@@ -248,7 +251,11 @@ TEST_CASE("links lead nowhere outside of the layer", "[storage][layer_unpack]") 
       tar_builder().dir("..").finish(),
       tar_builder().symlink(".", outside).file("canary", "dead").finish(),
       tar_builder().symlink("", outside).finish(),
-      tar_builder().dir("d/").symlink("d/l", "../../outside").add({"d/l/dev", '3', {}, 0666, 0, 0, 0, {}, 1, 3}).finish(),
+      tar_builder()
+          .dir("d/")
+          .symlink("d/l", "../../outside")
+          .add({"d/l/dev", '3', {}, 0666, 0, 0, 0, {}, 1, 3})
+          .finish(),
   };
   for (std::size_t i = 0; i < archives.size(); ++i) {
     INFO("archive " << i);
@@ -266,7 +273,9 @@ TEST_CASE("what an archive may not ask for is refused, and the member named", "[
     std::string tar, message;
   };
   const auto with_xattr = [](const std::string& key, std::size_t size) {
-    return tar_builder().add({"f", '0', "", 0644, 0, 0, 0, {}, 0, 0, {{"SCHILY.xattr." + key, std::string(size, 'v')}}}).finish();
+    return tar_builder()
+        .add({"f", '0', "", 0644, 0, 0, 0, {}, 0, 0, {{"SCHILY.xattr." + key, std::string(size, 'v')}}})
+        .finish();
   };
   const auto with_pax = [](const std::string& key, const std::string& value) {
     return tar_builder().add({"f", '0', "", 0644, 0, 0, 0, {}, 0, 0, {{key, value}}}).finish();
@@ -314,11 +323,13 @@ TEST_CASE("bounds are exact: what lies just below them is taken", "[storage][lay
   world.options.layer_entries_max = 3;
   world.options.unpacked_bytes_max = 1000;
   CHECK(world.unpack(tar_builder().file("a", "").file("b", "").file("c", "").finish()).has_value());
-  CHECK_THAT(world.unpack(tar_builder().file("a", "").file("b", "").file("c", "").file("d", "").finish()).error().message,
-             Catch::Contains("more entries"));
+  CHECK_THAT(
+      world.unpack(tar_builder().file("a", "").file("b", "").file("c", "").file("d", "").finish()).error().message,
+      Catch::Contains("more entries"));
   CHECK(world.unpack(tar_builder().file("a", std::string(1000, 'x')).finish()).has_value());
   CHECK(world.unpack(tar_builder().file("a", std::string(1001, 'x')).finish()).has_error());
-  CHECK(world.unpack(tar_builder().file("a", std::string(600, 'x')).file("b", std::string(600, 'x')).finish()).has_error());
+  CHECK(world.unpack(tar_builder().file("a", std::string(600, 'x')).file("b", std::string(600, 'x')).finish())
+            .has_error());
   CHECK(world.unpack(tar_builder().file(std::string(name_bytes_max, 'n'), "").finish()).has_value());
   world.options.layer_entries_max = 3000;
   world.options.directory_bytes_max = 2 * (64 + 3);
@@ -379,8 +390,20 @@ TEST_CASE("the map of a sparse file cannot fill the memory", "[storage][layer_un
     for (std::size_t i = 0; i < entries; ++i) map += "0\n0\n";
     map.append((512 - map.size() % 512) % 512, '\0');
     return tar_builder()
-        .add({"s", '0', map, 0644, 0, 0, 0, {}, 0, 0,
-              {{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "s"}, {"GNU.sparse.realsize", "0"}}})
+        .add({"s",
+              '0',
+              map,
+              0644,
+              0,
+              0,
+              0,
+              {},
+              0,
+              0,
+              {{"GNU.sparse.major", "1"},
+               {"GNU.sparse.minor", "0"},
+               {"GNU.sparse.name", "s"},
+               {"GNU.sparse.realsize", "0"}}})
         .finish();
   };
   CHECK(world.unpack(sparse(100)).has_value());
@@ -408,17 +431,18 @@ TEST_CASE("an archive changed at random does no harm", "[storage][layer_unpack][
   unpack_world world;
   world.options.unpacked_bytes_max = 1 << 20;
   const auto outside = world.outside().string();
-  const auto valid = tar_builder()
-                         .dir("d/")
-                         .file("d/f", std::string(700, 'x'))
-                         .symlink("d/l", "../../outside")
-                         .hard_link("d/h", "d/f")
-                         .add({"p", '0', "v", 0644, 0, 0, 0, {}, 0, 0, {{"SCHILY.xattr.user.a", "b"}, {"path", "d/l/canary"}}})
-                         .file(".wh.gone", "")
-                         .symlink("abs", outside)
-                         .file("abs/canary", "dead")
-                         .file(std::string(150, 'n'), "long")
-                         .finish();
+  const auto valid =
+      tar_builder()
+          .dir("d/")
+          .file("d/f", std::string(700, 'x'))
+          .symlink("d/l", "../../outside")
+          .hard_link("d/h", "d/f")
+          .add({"p", '0', "v", 0644, 0, 0, 0, {}, 0, 0, {{"SCHILY.xattr.user.a", "b"}, {"path", "d/l/canary"}}})
+          .file(".wh.gone", "")
+          .symlink("abs", outside)
+          .file("abs/canary", "dead")
+          .file(std::string(150, 'n'), "long")
+          .finish();
   auto root = open_directory(world.dir.path());
   int unpacked = 0, refused = 0;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
@@ -428,10 +452,18 @@ TEST_CASE("an archive changed at random does no harm", "[storage][layer_unpack][
     for (std::size_t i = 0; i < edits; ++i) {
       const auto at = random() % changed.size();
       switch (random() % 4) {
-      case 0: changed[at] = static_cast<char>(random()); break;
-      case 1: changed[at] ^= static_cast<char>(1 << random() % 8); break;
-      case 2: changed.erase(at, random() % 600); break;
-      case 3: changed.insert(at, valid, random() % valid.size(), random() % 1024); break;
+      case 0:
+        changed[at] = static_cast<char>(random());
+        break;
+      case 1:
+        changed[at] ^= static_cast<char>(1 << random() % 8);
+        break;
+      case 2:
+        changed.erase(at, random() % 600);
+        break;
+      case 3:
+        changed.insert(at, valid, random() % valid.size(), random() % 1024);
+        break;
       }
     }
     fix_checksums(changed);

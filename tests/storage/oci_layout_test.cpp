@@ -39,13 +39,13 @@ struct layout_builder {
     return "{\"schemaVersion\":2,\"manifests\":[" + descriptors + "]}";
   }
   std::string finish(const std::string& descriptors) {
-    return tar.file("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}").file("index.json", index_of(descriptors)).finish();
+    return tar.file("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}")
+        .file("index.json", index_of(descriptors))
+        .finish();
   }
 };
 
-std::string named(const std::string& name) {
-  return "\"annotations\":{\"io.containerd.image.name\":\"" + name + "\"}";
-}
+std::string named(const std::string& name) { return "\"annotations\":{\"io.containerd.image.name\":\"" + name + "\"}"; }
 std::string on(const std::string& os, const std::string& architecture) {
   return "\"platform\":{\"os\":\"" + os + "\",\"architecture\":\"" + architecture + "\"}";
 }
@@ -68,9 +68,10 @@ TEST_CASE("an OCI layout is loaded, with Docker's media types or OCI's", "[stora
   };
   for (const auto& [type, filter] : kinds) {
     layout_builder layout;
-    const auto manifest = type.find("docker") == type.npos ? oci_manifest
-                                                           : "application/vnd.docker.distribution.manifest.v2+json";
-    const auto descriptor = layout.add_image(image(filter + type, filter), type, named("docker.io/library/x:1"), manifest);
+    const auto manifest =
+        type.find("docker") == type.npos ? oci_manifest : "application/vnd.docker.distribution.manifest.v2+json";
+    const auto descriptor =
+        layout.add_image(image(filter + type, filter), type, named("docker.io/library/x:1"), manifest);
     world.must_load(layout.finish(descriptor));
     CHECK_THAT(world.said, Catch::Contains("Loaded image: x:1\n"));
     REQUIRE(world.find("x:1"));
@@ -101,8 +102,9 @@ TEST_CASE("a reference annotation counts when it names a repository", "[storage]
   store_world world(dir.path());
   const auto load_named = [&](const std::string& name) {
     layout_builder layout;
-    world.must_load(layout.finish(layout.add_image(image(name), "application/vnd.oci.image.layer.v1.tar+gzip",
-                                                   "\"annotations\":{\"org.opencontainers.image.ref.name\":\"" + name + "\"}")));
+    world.must_load(
+        layout.finish(layout.add_image(image(name), "application/vnd.oci.image.layer.v1.tar+gzip",
+                                       "\"annotations\":{\"org.opencontainers.image.ref.name\":\"" + name + "\"}")));
   };
   load_named("me/x:3");
   CHECK(world.find("me/x:3"));
@@ -128,9 +130,10 @@ TEST_CASE("what is wrong with a layout or an archive is said, and nothing is lef
   {
     layout_builder l; // an index that names itself can only do so with a digest that is not its own
     const std::string self = "blobs/sha256/" + std::string(64, 'a');
-    l.tar.file(self, layout_builder::index_of("{\"mediaType\":\"" + std::string(oci_index) + "\",\"digest\":\"sha256:" +
-                                              std::string(64, 'a') + "\"}"));
-    row(l.finish("{\"mediaType\":\"" + std::string(oci_index) + "\",\"digest\":\"sha256:" + std::string(64, 'a') + "\"}"),
+    l.tar.file(self, layout_builder::index_of("{\"mediaType\":\"" + std::string(oci_index) +
+                                              "\",\"digest\":\"sha256:" + std::string(64, 'a') + "\"}"));
+    row(l.finish("{\"mediaType\":\"" + std::string(oci_index) + "\",\"digest\":\"sha256:" + std::string(64, 'a') +
+                 "\"}"),
         "its content has the digest");
   }
   {
@@ -168,16 +171,22 @@ TEST_CASE("what is wrong with a layout or an archive is said, and nothing is lef
   row(compress(docker_archive({image()}), "xz").substr(0, 100), "xz stream: cut off");
   row(compress(docker_archive({image()}), "bzip2").substr(0, 100), "bzip2 stream: ");
   row(tar_builder().file("repositories", "{}").finish(), "older than 1.10");
-  row(tar_builder().file("manifest.json", "null").finish(), "invalid manifest, manifest cannot be null (but can be [])");
+  row(tar_builder().file("manifest.json", "null").finish(),
+      "invalid manifest, manifest cannot be null (but can be [])");
   row(tar_builder().file("manifest.json", "{}").finish(), "manifest.json is not a list");
   row(tar_builder().file("manifest.json", "[{\"Config\":\"no\"}]").finish(), "open `no`: the archive does not hold it");
-  row(tar_builder().file("manifest.json", "[" + std::string(100, '[') + std::string(100, ']') + "]").finish(), "not JSON");
+  row(tar_builder().file("manifest.json", "[" + std::string(100, '[') + std::string(100, ']') + "]").finish(),
+      "not JSON");
   row(tar_builder().file("manifest.json", std::string(json_bytes_max + 1, ' ')).finish(), "larger than");
-  row(tar_builder().add({"manifest.json", '3', "", 0, 0, 0, 0, {}, 1, 3}).finish(), "files, directories and links only");
-  row(tar_builder().file("d/" + std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(109, 'c'), "").finish(),
+  row(tar_builder().add({"manifest.json", '3', "", 0, 0, 0, 0, {}, 1, 3}).finish(),
+      "files, directories and links only");
+  row(tar_builder()
+          .file("d/" + std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(109, 'c'), "")
+          .finish(),
       "longer than 512 bytes");
   row(tar_builder().symlink("manifest.json", "../../etc/passwd").finish(), "leads outside of the root");
-  row(tar_builder().symlink("manifest.json", "other").symlink("other", "manifest.json").finish(), "not an image archive");
+  row(tar_builder().symlink("manifest.json", "other").symlink("other", "manifest.json").finish(),
+      "not an image archive");
   row(tar_builder().file("../manifest.json", "[]").finish(), "leads outside of the root");
 
   const auto docker = [&](const std::string& config, const std::string& layers, const std::string& tags = "null") {

@@ -156,9 +156,7 @@ struct test_image {
   [[nodiscard]] std::string id() const { return storage::sha256_of(config()); }
 };
 
-inline std::string blob_path(const std::string& bytes) {
-  return "blobs/sha256/" + storage::sha256_of(bytes).substr(7);
-}
+inline std::string blob_path(const std::string& bytes) { return "blobs/sha256/" + storage::sha256_of(bytes).substr(7); }
 
 /// As `docker save` of Docker 25 and later: blobs by digest, the manifest last.
 inline std::string docker_archive(const std::vector<test_image>& images) {
@@ -173,8 +171,9 @@ inline std::string docker_archive(const std::vector<test_image>& images) {
     }
     tar.file(blob_path(image.config()), image.config());
     if (!manifest.empty()) manifest += ",";
-    manifest += "{\"Config\":\"" + blob_path(image.config()) + "\",\"RepoTags\":" +
-                (image.tags.empty() ? "null" : quoted_list(image.tags)) + ",\"Layers\":" + quoted_list(layers) +
+    manifest += "{\"Config\":\"" + blob_path(image.config()) +
+                "\",\"RepoTags\":" + (image.tags.empty() ? "null" : quoted_list(image.tags)) +
+                ",\"Layers\":" + quoted_list(layers) +
                 (image.parent.empty() ? "" : ",\"Parent\":\"" + image.parent + "\"") + "}";
   }
   tar.file("manifest.json", "[" + manifest + "]");
