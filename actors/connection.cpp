@@ -149,7 +149,7 @@ void connection::on_head(api::request_head head) {
   }
   busy_ = true;
   auto upload = begin_upload(*this, std::move(call).value());
-  if (upload) begin(std::move(upload));
+  if (upload) (void)begin(std::move(upload));
 }
 
 void connection::on_body(std::string_view bytes) {
@@ -288,9 +288,10 @@ void connection::retire_exchange() {
   run_in(handle(), [keep = std::shared_ptr<exchange>(std::move(exchange_))] {});
 }
 
-void connection::begin(std::unique_ptr<exchange> e) {
-  if (closed_ || !busy_) return;
+bool connection::begin(std::unique_ptr<exchange> e) {
+  if (closed_ || !busy_) return false;
   exchange_ = std::move(e);
+  return true;
 }
 
 void connection::stream_head(const api::reply& r) {

@@ -61,8 +61,8 @@ public:
   void reply_status(unsigned status);
   void reply_error(const error& e);
 
-  /// Makes `e` the owner of the rest of this request.
-  void begin(std::unique_ptr<exchange> e);
+  /// Makes `e` the owner of the rest of this request. False, and `e` is destroyed, when the client has gone meanwhile.
+  [[nodiscard]] bool begin(std::unique_ptr<exchange> e);
   /// A chunked reply: head, pieces, end.
   void stream_head(const api::reply& r);
   void stream(std::string_view bytes);

@@ -294,8 +294,7 @@ void handle(connection& c, api::attach_container call) {
   if (call.websocket && c.version() < api::api_version{1, 42}) call.want_stdin = call.want_stdout = call.want_stderr = true;
   auto e = std::make_unique<attach_exchange>(c, std::move(call), std::move(found).value());
   auto* started = e.get();
-  c.begin(std::move(e));
-  started->start();
+  if (c.begin(std::move(e))) started->start();
 }
 
 } // namespace gantry::actors

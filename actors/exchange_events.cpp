@@ -90,8 +90,7 @@ private:
 void handle(connection& c, api::get_events call) {
   auto stream = std::make_unique<event_stream>(c, std::move(call));
   auto* started = stream.get();
-  c.begin(std::move(stream));
-  started->pump();
+  if (c.begin(std::move(stream))) started->pump();
 }
 
 } // namespace gantry::actors

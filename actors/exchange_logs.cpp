@@ -152,8 +152,7 @@ void handle(connection& c, api::container_logs call) {
     return c.reply_error({errc::not_implemented, 0, "configured logging driver does not support reading"});
   auto e = std::make_unique<log_stream>(c, call, std::move(found).value());
   auto* started = e.get();
-  c.begin(std::move(e));
-  started->start();
+  if (c.begin(std::move(e))) started->start();
 }
 
 } // namespace gantry::actors

@@ -281,7 +281,7 @@ private:
 
 void handle(connection& c, api::wait_container call) {
   auto found = find(c, call.id);
-  if (found) c.begin(std::make_unique<wait_exchange>(c, *found, call.condition));
+  if (found) (void)c.begin(std::make_unique<wait_exchange>(c, *found, call.condition));
 }
 
 // -- prune --------------------------------------------------------------------------
