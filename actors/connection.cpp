@@ -41,6 +41,10 @@ void connection::on_exit() {
   exchange_.reset();
   if (!closed_) ::shutdown(socket_->get(), SHUT_RDWR); // ends operations in flight
   closed_ = true;
+  // A container that was asked to wait may hold on to this actor for long: what costs goes now.
+  socket_.reset();
+  receive_buffer_.reset();
+  in_ = out_ = body_ = {};
 }
 
 // -- input ------------------------------------------------------------------------
