@@ -51,7 +51,7 @@ def test_many_running_at_once(engine, api):
     count = 200
     containers = []
     lock = threading.Lock()
-    api.wait(api.run("true"))
+    api.remove(api.run("true"))
     helpers = len(engine.shim_pids())  # the shim, and what it keeps beside it for all containers
 
     def some():
