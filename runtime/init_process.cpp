@@ -104,7 +104,7 @@ result<> init_process::build_world() {
 result<> init_process::enter_root() {
   // Until enter_rootfs this process is in the launcher's mount namespace: nothing is mounted, only taken and made.
   const unique_fd self{::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  GANTRY_TRY(rootfs, make_rootfs(spec_.root()));
+  GANTRY_TRY(rootfs, make_rootfs(spec_.root(), overlay_layers_of_kernel()));
   reached(launch_step::rootfs);
   GANTRY_TRYV(plan_.take_sources(args_.layout));
   if (!spec_.process().init_path().empty()) {

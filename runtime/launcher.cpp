@@ -12,12 +12,17 @@
 #include "runtime/init_process.hpp"
 #include "runtime/mount_keeper.hpp"
 #include "runtime/namespaces.hpp"
+#include "runtime/rootfs_mount.hpp"
 #include "runtime/status_channel.hpp"
 #include "runtime/syscalls.hpp"
 
 namespace gantry::runtime {
 
 namespace {
+
+/// Docker's users and clients know an error of a start by these words.
+constexpr const char* launch_words = "failed to create task for container: failed to create shim task: OCI runtime "
+                                     "create failed: runc create failed: unable to start container process: ";
 
 /// How the host mounts its groups does not change under a running engine; a new shim reads it again.
 result<const cgroup_layout*> layout_of_host() {
@@ -73,8 +78,7 @@ void remove_group(const pb::Spec& spec) {
 error died_in(launch_step step, const pb::Spec& spec) {
   const auto layout = layout_of_host();
   const bool oom = layout.has_value() && !spec.cgroup().path().empty() && oom_killed(**layout, spec.cgroup().path());
-  std::string text = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
-                     "create failed: unable to start container process: container init ";
+  std::string text = launch_words + std::string("container init ");
   text += oom ? "was OOM-killed (memory limit too low?)"
               : "was killed after the step `" + std::string(to_string(step)) + "`";
   return error{errc::internal, 0, std::move(text)};
@@ -87,7 +91,12 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
   leave_session_keyring();
   mount_keeper::start();
   GANTRY_TRY(channel, make_status_channel());
-  GANTRY_TRY(group, create_unified(*layout, spec.cgroup()));
+  auto made = create_unified(*layout, spec.cgroup());
+  if (made.has_error()) {
+    remove_group(spec);
+    return with_context(std::move(made).error(), launch_words);
+  }
+  const unique_fd group = std::move(*made);
 
   std::optional<pid_namespace_guard> pid_namespace;
   if (spec.namespaces().pid().mode() == pb::Namespaces::PATH) {
@@ -95,6 +104,7 @@ result<launching> begin_launch(const pb::Spec& spec, stdio streams) {
     pid_namespace.emplace(std::move(entered));
   }
 
+  (void)overlay_layers_of_kernel();
   const int empty_namespace = empty_mount_namespace();
   const bool bind_devices = device_nodes_refused();
   launching child;

@@ -60,20 +60,47 @@ int set_layer(int fsfd, const char* key, const std::string& path) {
   return sys_fsconfig(fsfd, FSCONFIG_SET_STRING, key, alias.c_str(), 0);
 }
 
-/// For kernels before 6.5, which take all layers in one option: mount(2) has a page for it, and the shortest name of a
-/// directory is the number of a descriptor, seen from /proc/self/fd.
+/// All directories of a root opened, and the options that name them by the numbers of their descriptors: the shortest
+/// names there are, for a process whose working directory is /proc/self/fd. Kernels before 6.5 take all layers in one
+/// option, of 255 characters by fsconfig(2) or in the one page of mount(2).
+class numbered_layers {
+public:
+  static result<numbered_layers> open(const pb::Root& root) {
+    numbered_layers out;
+    for (int i = 0; i < root.lower_dirs_size(); ++i) {
+      GANTRY_TRY(name, out.add(root.lower_dirs(i)));
+      out.lower_ += (i != 0 ? ":" : "") + name;
+    }
+    if (root.upper_dir().empty()) return out;
+    GANTRY_TRY(upper, out.add(root.upper_dir()));
+    GANTRY_TRY(work, out.add(root.work_dir()));
+    out.upper_ = std::move(upper);
+    out.work_ = std::move(work);
+    return out;
+  }
+
+  [[nodiscard]] const std::string& lower() const noexcept { return lower_; }
+  [[nodiscard]] const std::string& upper() const noexcept { return upper_; }
+  [[nodiscard]] const std::string& work() const noexcept { return work_; }
+
+private:
+  result<std::string> add(const std::string& path) {
+    unique_fd dir{::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    if (!dir) return sys_error("mount overlay: open `" + path + "`", errno);
+    dirs_.push_back(std::move(dir));
+    return std::to_string(dirs_.back().get());
+  }
+
+  std::vector<unique_fd> dirs_;
+  std::string lower_, upper_, work_;
+};
+
+/// Attached over "/", where the caller's working directory is. Any number of layers.
 result<unique_fd> mount_overlay_classic(const pb::Root& root) {
-  std::vector<unique_fd> open_dirs;
-  const auto name = [&](const std::string& path) {
-    open_dirs.emplace_back(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    return std::to_string(open_dirs.back().get());
-  };
-  std::string data = "lowerdir=";
-  for (int i = 0; i < root.lower_dirs_size(); ++i) data += (i ? ":" : "") + name(root.lower_dirs(i));
-  if (!root.upper_dir().empty()) data += ",upperdir=" + name(root.upper_dir()) + ",workdir=" + name(root.work_dir());
+  GANTRY_TRY(layers, numbered_layers::open(root));
+  std::string data = "index=off,lowerdir=" + layers.lower();
+  if (!layers.upper().empty()) data += ",upperdir=" + layers.upper() + ",workdir=" + layers.work();
   if (root.volatile_upper()) data += ",volatile";
-  for (const auto& dir : open_dirs)
-    if (!dir) return sys_error("open a layer directory", errno);
   if (::chdir("/proc/self/fd") != 0) return sys_error("chdir `/proc/self/fd`", errno);
   if (::mount("overlay", "/", "overlay", 0, data.c_str()) != 0) return sys_error("mount overlay", errno);
   if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
@@ -83,17 +110,36 @@ result<unique_fd> mount_overlay_classic(const pb::Root& root) {
   return top;
 }
 
+/// Attached nowhere; an empty descriptor when the layers are too many for one option of fsconfig(2).
+result<unique_fd> mount_overlay_numbered(const pb::Root& root) {
+  GANTRY_TRY(layers, numbered_layers::open(root));
+  if (layers.lower().size() >= fsconfig_string_bytes_max) return unique_fd{};
+  const unique_fd fs{sys_fsopen("overlay")};
+  if (!fs) return sys_error("fsopen overlay", errno);
+  const auto set = [&](const char* key, const std::string& value) {
+    return value.empty() || sys_fsconfig(fs.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0;
+  };
+  if (::chdir("/proc/self/fd") != 0) return sys_error("chdir `/proc/self/fd`", errno);
+  const bool done =
+      set("source", "overlay") && set("index", "off") && set("lowerdir", layers.lower()) &&
+      set("upperdir", layers.upper()) && set("workdir", layers.work()) &&
+      (!root.volatile_upper() || sys_fsconfig(fs.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) == 0) &&
+      sys_fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
+  const int err = errno;
+  if (::chdir("/") != 0) return sys_error("chdir `/`", errno);
+  if (!done) return overlay_error(fs.get(), "create", err);
+  unique_fd mount{sys_fsmount(fs.get(), 0)};
+  if (!mount) return sys_error("fsmount overlay", errno);
+  return mount;
+}
+
 result<unique_fd> mount_overlay(const pb::Root& root) {
   const unique_fd fs{sys_fsopen("overlay")};
   if (!fs) return sys_error("fsopen overlay", errno);
   if (sys_fsconfig(fs.get(), FSCONFIG_SET_STRING, "source", "overlay", 0) != 0)
     return overlay_error(fs.get(), "source", errno);
-  for (int i = 0; i < root.lower_dirs_size(); ++i) {
-    if (set_layer(fs.get(), "lowerdir+", root.lower_dirs(i)) == 0) continue;
-    // EINVAL at the first layer: "lowerdir+" is not known before Linux 6.5.
-    if (errno == EINVAL && i == 0) return unique_fd{};
-    return overlay_error(fs.get(), "layer `" + root.lower_dirs(i) + "`", errno);
-  }
+  for (const auto& dir : root.lower_dirs())
+    if (set_layer(fs.get(), "lowerdir+", dir) != 0) return overlay_error(fs.get(), "layer `" + dir + "`", errno);
   if (!root.upper_dir().empty()) {
     if (set_layer(fs.get(), "upperdir", root.upper_dir()) != 0)
       return overlay_error(fs.get(), "upper `" + root.upper_dir() + "`", errno);
@@ -124,14 +170,24 @@ result<unique_fd> bind_single(const std::string& dir) {
 
 } // namespace
 
-result<unique_fd> make_rootfs(const pb::Root& root) {
+result<unique_fd> make_rootfs(const pb::Root& root, overlay_layers how) {
   if (root.lower_dirs_size() == 0) return error{errc::invalid_parameter, EINVAL, "mount overlay: no layer"};
   if (root.lower_dirs_size() > overlay_layers_max)
     return error{errc::invalid_parameter, EINVAL,
                  "mount overlay: more than " + std::to_string(overlay_layers_max) + " layers"};
   if (root.upper_dir().empty() && root.lower_dirs_size() == 1) return bind_single(root.lower_dirs(0));
   if (!root.upper_dir().empty()) GANTRY_TRYV(make_upper(root));
-  return mount_overlay(root);
+  return how == overlay_layers::one_by_one ? mount_overlay(root) : mount_overlay_numbered(root);
+}
+
+overlay_layers overlay_layers_of_kernel() noexcept {
+  static const overlay_layers known = [] {
+    const unique_fd fs{sys_fsopen("overlay")};
+    // Before 6.5 a filesystem context of overlay keeps all options as text and looks at them when it is created.
+    const bool keeps_text = fs && sys_fsconfig(fs.get(), FSCONFIG_SET_FLAG, "no such option", nullptr, 0) == 0;
+    return keeps_text ? overlay_layers::in_one_option : overlay_layers::one_by_one;
+  }();
+  return known;
 }
 
 namespace {

@@ -68,7 +68,7 @@ TEST_CASE("mounts, devices and links are Docker's", "[runtime][launcher]") {
   const auto layout = cgroup_layout::detect();
   REQUIRE(layout.has_value());
   if (layout->mode == cgroup_layout::kind::v2)
-    CHECK(has(out, "cgroup2 /sys/fs/cgroup cgroup2 ro"));
+    CHECK(has(out, "cgroup /sys/fs/cgroup cgroup2 ro"));
   else
     CHECK(has(out, "devices memory pids"));
   // Nothing of the host is left in the namespace.

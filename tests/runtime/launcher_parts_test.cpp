@@ -77,19 +77,30 @@ TEST_CASE("a root is entered in three ways, and all look the same from inside", 
     const int empty = empty_mount_namespace();
     REQUIRE(empty >= 0);
     CHECK(said_by_child([&] {
-            auto made = make_rootfs(r);
+            auto made = make_rootfs(r, overlay_layers::in_one_option);
             return look_around(made.has_value() ? enter_rootfs(r, std::move(*made), empty) : std::move(made));
+          }) == want);
+  }
+  SECTION("from an empty namespace, layers one by one") {
+    if (overlay_layers_of_kernel() != overlay_layers::one_by_one) {
+      std::cerr << "skipped: this kernel takes layers in one option only\n";
+      return;
+    }
+    CHECK(said_by_child([&] {
+            auto made = make_rootfs(r, overlay_layers::one_by_one);
+            return look_around(made.has_value() ? enter_rootfs(r, std::move(*made), empty_mount_namespace())
+                                                : std::move(made));
           }) == want);
   }
   SECTION("from a copy of the host's") {
     CHECK(said_by_child([&] {
-            auto made = make_rootfs(r);
+            auto made = make_rootfs(r, overlay_layers::in_one_option);
             return look_around(made.has_value() ? enter_rootfs(r, std::move(*made), -1) : std::move(made));
           }) == want);
   }
   SECTION("by mount(2), as before Linux 6.5") {
     CHECK(said_by_child([&] {
-            auto made = make_rootfs(r); // makes the upper directory
+            auto made = make_rootfs(r, overlay_layers::in_one_option); // makes the upper directory
             return look_around(enter_rootfs(r, unique_fd{}, empty_mount_namespace()));
           }) == want);
   }
@@ -104,7 +115,8 @@ TEST_CASE("a root is entered in three ways, and all look the same from inside", 
     }
     many.add_lower_dirs(root.layer());
     CHECK(said_by_child([&] {
-            auto made = make_rootfs(many);
+            auto made = make_rootfs(many, overlay_layers::in_one_option);
+            if (made.has_value() && *made) return std::string("in one option of fsconfig");
             return look_around(enter_rootfs(many, unique_fd{}, -1));
           }) == want);
   }
