@@ -459,7 +459,7 @@ private:
       if (!w.gone || !*w.gone) w.done();
     attached_.clear(); // their clients see the end of the stream
     // There may be files although no start is on record: an engine that was killed while it launched left them.
-    auto job = [&s = services_, directory = services_.container_dir(id())] { s.discard(directory); };
+    auto job = [&s = services_, gone = id()] { s.container_removed(gone); };
     if (services_.submit(job).has_error())
       log::warn("discard a container's files: left to the next start", {{"container", id()}});
     quit();

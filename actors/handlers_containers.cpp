@@ -23,8 +23,8 @@ std::int64_t directory_size(const std::string& directory) {
 }
 
 std::int64_t image_size(services& s, const std::string& image_id) {
-  auto image = s.images->images()->find(image_id);
-  return image.has_value() ? (*image)->size_bytes : 0;
+  auto image = s.images->images()->find_for_container(image_id);
+  return image ? image->size_bytes : 0;
 }
 
 /// Finds the container, or answers that there is none.
@@ -48,6 +48,7 @@ struct create_job {
   api::create_request request;
   std::vector<std::string> warnings;
   std::shared_ptr<const storage::image_info> image;
+  image_pins::pin pin; ///< until the container itself is listed
 };
 
 std::string default_hostname(services& s, const api::container_definition& d) {
@@ -97,7 +98,7 @@ void create(connection& c, const create_job& job, const image_cache::prepared& p
   auto id = d->id;
   auto view = std::make_shared<const api::container_view>(api::container_view{std::move(d), name, {}, 0});
   auto actor = spawn_container(s, std::move(view));
-  c.ask(actor, msg::create{}, [&c, id, warnings = job.warnings](const msg::done&) {
+  c.ask(actor, msg::create{}, [&c, id, warnings = job.warnings, pin = job.pin](const msg::done&) {
     c.reply_json(api::render_created(id, warnings), 201);
   });
 }
@@ -115,6 +116,7 @@ void handle(connection& c, api::create_container call) {
   auto image = s.images->images()->find(job.request.config.image);
   if (image.has_error()) return c.reply_error(image.error());
   job.image = std::move(image).value();
+  job.pin = s.pinned_images.hold(job.image->id);
   if (auto prepared = s.prepared_images.find(job.image->id)) return create(c, job, *prepared);
   c.in_pool<image_cache::prepared_ptr>(
       [&s, image_info = job.image] { return image_cache::prepare(*s.images, *image_info); },

@@ -32,16 +32,6 @@ std::int64_t containers_of(services& s, const std::string& image_id) {
   return count;
 }
 
-storage::image_store::usage_of usage_in(services& s) {
-  return [&s](std::string_view image_id) {
-    std::vector<storage::image_store::usage> users;
-    for (auto& view : s.containers.views())
-      if (view->definition->image_id == image_id)
-        users.push_back({view->definition->id, view->state.is_running()});
-    return users;
-  };
-}
-
 std::optional<image_ptr> find(connection& c, const std::string& name) {
   auto found = c.svc().images->images()->find(name);
   if (found.has_value()) return std::move(found).value();
@@ -120,7 +110,7 @@ void handle(connection& c, api::remove_image call) {
   auto& s = c.svc();
   c.in_pool<storage::removed>(
       [&s, call, id = (*image)->id]() -> result<storage::removed> {
-        GANTRY_TRY(r, s.images->remove(call.name, call.force, call.no_prune, usage_in(s)));
+        GANTRY_TRY(r, s.images->remove(call.name, call.force, call.no_prune, s.image_usage()));
         publish_removed(s, id, r);
         return r;
       },
@@ -146,7 +136,7 @@ result<storage::removed> prune(services& s, const api::filters& filter) {
     auto labels = config.has_value() ? config->config.labels : api::string_map{};
     GANTRY_TRY(match, api::matches_prune(others, labels, image->created, now_nanos()));
     if (!match) continue;
-    auto r = s.images->remove_image(image->id, usage_in(s));
+    auto r = s.images->remove_image(image->id, s.image_usage());
     if (r.has_error()) continue; // taken into use meanwhile, or a parent of one that is
     publish_removed(s, image->id, *r);
     total.untagged.insert(total.untagged.end(), r->untagged.begin(), r->untagged.end());

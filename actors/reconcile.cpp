@@ -26,9 +26,9 @@ void tell_shim(services& s, const std::function<void(runtime::pb::ToShim&)>& fil
 void fill_from_image(services& s, api::container_definition& d) {
   auto prepared = s.prepared_images.find(d.image_id);
   if (!prepared) {
-    auto image = s.images->images()->find(d.image_id);
-    if (image.has_error()) return; // starting it will say so
-    auto fresh = image_cache::prepare(*s.images, **image);
+    auto image = s.images->images()->find_for_container(d.image_id);
+    if (!image) return; // starting it will say so
+    auto fresh = image_cache::prepare(*s.images, *image);
     if (fresh.has_error()) {
       log::warn("prepare a container's image", {{"container", d.id}, {"error", fresh.error().message}});
       return;

@@ -62,6 +62,37 @@ std::vector<caf::actor> connection_set::all() const {
   return actors;
 }
 
+image_pins::pin image_pins::hold(const std::string& image_id) {
+  std::lock_guard guard(lock_);
+  auto at = held_.insert(image_id);
+  return pin(nullptr, [this, at](void*) {
+    std::lock_guard release(lock_);
+    held_.erase(at);
+  });
+}
+
+bool image_pins::held(std::string_view image_id) const {
+  std::lock_guard guard(lock_);
+  return held_.find(image_id) != held_.end();
+}
+
+storage::image_store::usage_of services::image_usage() const {
+  return [this](std::string_view image_id) {
+    std::vector<storage::image_store::usage> users;
+    for (auto& view : containers.views())
+      if (view->definition->image_id == image_id) users.push_back({view->definition->id, view->state.is_running()});
+    if (users.empty() && pinned_images.held(image_id)) users.push_back({"a container that is being created", false});
+    return users;
+  };
+}
+
+void services::container_removed(const std::string& id) {
+  discard(container_dir(id));
+  if (!images) return; // tests of containers alone
+  if (auto released = images->release_kept(image_usage()); released.has_error())
+    log::warn("free the layers of a removed image", {{"container", id}, {"error", released.error().message}});
+}
+
 void services::fill_paths(api::container_definition& d) const {
   auto own = container_dir(d.id);
   auto run = container_run_dir(d.id);

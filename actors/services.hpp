@@ -69,6 +69,19 @@ private:
   std::set<caf::actor_addr> members_;
 };
 
+/// Images that creates in flight are about to use: a removal sees them as used. Thread: any.
+class image_pins {
+public:
+  /// Held while a create is under way.
+  using pin = std::shared_ptr<void>;
+  [[nodiscard]] pin hold(const std::string& image_id);
+  [[nodiscard]] bool held(std::string_view image_id) const;
+
+private:
+  mutable std::mutex lock_;
+  std::multiset<std::string, std::less<>> held_;
+};
+
 struct services {
   engine_config config;
   std::string engine_id;     ///< `docker info`'s ID
@@ -86,6 +99,7 @@ struct services {
   std::unique_ptr<io::pool> pool;
   image_cache prepared_images;
   seccomp_cache seccomp;
+  image_pins pinned_images;
   directory containers;
   event_hub events;
 
@@ -100,6 +114,10 @@ struct services {
   result<> submit(std::function<void()> job) { return pool->submit(std::move(job)); }
   /// Moves a directory to the trash and has it emptied behind. Thread: pool.
   void discard(const std::string& directory);
+  /// What follows a removal: the container's files to the trash, and what a removed image kept for it. Thread: pool.
+  void container_removed(const std::string& id);
+  /// Who uses an image: containers, and creates in flight.
+  [[nodiscard]] storage::image_store::usage_of image_usage() const;
   /// Where a container's files are: set in its definition, derived from the roots and its id.
   void fill_paths(api::container_definition& d) const;
   /// <data root>/containers/<id>
