@@ -1,7 +1,6 @@
 #include "actors/spec_security.hpp"
 
 #include <algorithm>
-#include <linux/seccomp.h>
 
 #include "actors/spec_text.hpp"
 #include "runtime/capability_names.hpp"
@@ -79,24 +78,23 @@ void fill_paths(const spec_inputs& inputs, runtime::pb::Spec& spec) {
   }
 }
 
-/// Whose profile holds: the request's, the daemon's, or none (behaviours 122).
-std::string choose_profile(const spec_inputs& inputs, const security_options& options) {
-  const bool privileged = inputs.definition.host.privileged;
-  std::string profile = options.seccomp;
-  if (profile.empty()) profile = privileged ? "unconfined" : inputs.seccomp_profile;
-  if (profile.empty() || profile == "builtin") return std::string(runtime::default_seccomp_profile());
-  return profile;
+/// Whose profile holds: the request's, the daemon's, or none (behaviours 122). A view into the inputs or the default.
+std::string_view choose_profile(const spec_inputs& inputs, const security_options& options) {
+  std::string_view profile = options.seccomp;
+  if (profile.empty() && inputs.definition.host.privileged) profile = "unconfined";
+  if (profile.empty()) profile = inputs.seccomp_profile;
+  return profile.empty() || profile == "builtin" ? runtime::default_seccomp_profile() : profile;
 }
 
 result<> fill_seccomp(const spec_inputs& inputs, const security_options& options, std::uint64_t capabilities,
                       runtime::pb::Spec& spec) {
-  const std::string profile = choose_profile(inputs, options);
+  const auto profile = choose_profile(inputs, options);
   if (profile == "unconfined") return {};
   GANTRY_TRY(program, inputs.compile_seccomp ? inputs.compile_seccomp(profile, capabilities)
                                              : runtime::compile_seccomp(profile, capabilities));
+  GANTRY_TRY(flags, runtime::seccomp_flags(profile));
   spec.mutable_seccomp()->set_program(std::move(program));
-  // As runc does: without it the kernel turns on the costly mitigation of speculative stores for every program.
-  spec.mutable_seccomp()->set_flags(SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+  spec.mutable_seccomp()->set_flags(flags);
   return {};
 }
 

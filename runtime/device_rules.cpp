@@ -1,5 +1,6 @@
 #include "runtime/device_rules.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -143,22 +144,60 @@ std::vector<bpf_insn> device_program(const std::vector<pb::DeviceRule>& rules) {
   return program;
 }
 
-result<> attach_device_program(int cgroup_dirfd, const std::vector<pb::DeviceRule>& rules) {
-  const auto program = device_program(rules);
+namespace {
+
+/// Most containers have the same rules, and the kernel verifies a program each time that it is loaded: the last one is
+/// kept. Thread: the launcher's only one, or a child's.
+result<int> load_device_program(const std::vector<bpf_insn>& program) {
+  static std::vector<bpf_insn> last;
+  static unique_fd loaded;
+  const auto same = [&] {
+    return loaded && last.size() == program.size() &&
+           std::memcmp(last.data(), program.data(), program.size() * sizeof(bpf_insn)) == 0;
+  };
+  if (same()) return loaded.get();
   bpf_attr load{};
   load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
   load.insns = reinterpret_cast<__u64>(program.data());
   load.insn_cnt = static_cast<__u32>(program.size());
   load.license = reinterpret_cast<__u64>("Apache-2.0");
-  const unique_fd loaded{sys_bpf(BPF_PROG_LOAD, load)};
+  loaded.reset(sys_bpf(BPF_PROG_LOAD, load));
   if (!loaded) return sys_error("load the device program", errno);
+  last = program;
+  return loaded.get();
+}
+
+/// Whether this very program guards the group already: the kernel refuses to attach one twice.
+bool is_attached(int cgroup_dirfd, int programfd) {
+  bpf_prog_info info{};
+  bpf_attr ask{};
+  ask.info.bpf_fd = static_cast<__u32>(programfd);
+  ask.info.info_len = sizeof info;
+  ask.info.info = reinterpret_cast<__u64>(&info);
+  if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, ask) != 0) return false;
+  __u32 ids[64] = {};
+  bpf_attr query{};
+  query.query.target_fd = static_cast<__u32>(cgroup_dirfd);
+  query.query.attach_type = BPF_CGROUP_DEVICE;
+  query.query.prog_ids = reinterpret_cast<__u64>(ids);
+  query.query.prog_cnt = 64;
+  if (sys_bpf(BPF_PROG_QUERY, query) != 0) return false;
+  return std::find(ids, ids + query.query.prog_cnt, info.id) != ids + query.query.prog_cnt;
+}
+
+} // namespace
+
+result<> attach_device_program(int cgroup_dirfd, const std::vector<pb::DeviceRule>& rules) {
+  GANTRY_TRY(programfd, load_device_program(device_program(rules)));
   bpf_attr attach{};
   attach.target_fd = static_cast<__u32>(cgroup_dirfd);
-  attach.attach_bpf_fd = static_cast<__u32>(loaded.get());
+  attach.attach_bpf_fd = static_cast<__u32>(programfd);
   attach.attach_type = BPF_CGROUP_DEVICE;
   attach.attach_flags = BPF_F_ALLOW_MULTI;
-  if (sys_bpf(BPF_PROG_ATTACH, attach) != 0) return sys_error("attach the device program", errno);
-  return {};
+  if (sys_bpf(BPF_PROG_ATTACH, attach) == 0) return {};
+  const int err = errno;
+  if (err == EINVAL && is_attached(cgroup_dirfd, programfd)) return {};
+  return sys_error("attach the device program", err);
 }
 
 } // namespace gantry::runtime

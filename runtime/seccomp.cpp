@@ -251,6 +251,24 @@ private:
 
 } // namespace
 
+result<std::uint32_t> seccomp_flags(std::string_view profile_json) {
+  if (profile_json.data() == default_seccomp_profile().data()) return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  GANTRY_TRY(profile, read_seccomp_profile(profile_json, 0));
+  if (profile.flags.empty()) return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  std::uint32_t flags = 0;
+  for (const auto& name : profile.flags) {
+    if (name == "SECCOMP_FILTER_FLAG_LOG")
+      flags |= SECCOMP_FILTER_FLAG_LOG;
+    else if (name == "SECCOMP_FILTER_FLAG_SPEC_ALLOW")
+      flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    else if (name == "SECCOMP_FILTER_FLAG_TSYNC")
+      continue; // for programs of several threads; a container's has one here
+    else
+      return wrong("unknown seccomp flag " + name);
+  }
+  return flags;
+}
+
 result<std::string> compile_seccomp(std::string_view profile_json, std::uint64_t capabilities) {
   GANTRY_TRY(profile, read_seccomp_profile(profile_json, capabilities));
   return compiler(profile).compile();

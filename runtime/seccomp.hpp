@@ -16,6 +16,10 @@ namespace gantry::runtime {
 /// Errors: invalid_parameter (the profile's text is wrong: what and where).
 result<std::string> compile_seccomp(std::string_view profile_json, std::uint64_t capabilities);
 
+/// The profile's `flags` as SECCOMP_FILTER_FLAG_*; without any, SPEC_ALLOW as runc sets it (without that the kernel
+/// turns on a costly mitigation for every program). Errors: invalid_parameter.
+result<std::uint32_t> seccomp_flags(std::string_view profile_json);
+
 /// Docker's default profile, in our own form of those facts.
 std::string_view default_seccomp_profile() noexcept;
 

@@ -166,6 +166,14 @@ TEST_CASE("operators, actions and errnos", "[runtime][seccomp]") {
   CHECK(unknown(SYS_read) == allow);
 }
 
+TEST_CASE("flags of a profile", "[runtime][seccomp]") {
+  CHECK(*seccomp_flags(default_seccomp_profile()) == SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+  CHECK(*seccomp_flags("{\"defaultAction\":\"SCMP_ACT_ALLOW\"}") == SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+  CHECK(*seccomp_flags("{\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\",\"SECCOMP_FILTER_FLAG_TSYNC\"]}") ==
+        SECCOMP_FILTER_FLAG_LOG);
+  CHECK(seccomp_flags("{\"flags\":[\"FLY\"]}").error().message == "unknown seccomp flag FLY");
+}
+
 TEST_CASE("profiles that are none", "[runtime][seccomp]") {
   for (const char* text :
        {"", "{", "[]", "7", "{\"defaultAction\":7}", "{\"defaultAction\":\"X\"}",
