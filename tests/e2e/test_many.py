@@ -35,7 +35,9 @@ def test_one_after_another(engine, api):
 
     def more():
         now = holdings(engine)
-        return {kind: (before[kind], now[kind]) for kind in before if now[kind] > before[kind]}
+        # threads of the pool, and the kernel's for the ring, come when they are first needed: a few, not one a container
+        slack = {"threads": 8}
+        return {kind: (before[kind], now[kind]) for kind in before if now[kind] > before[kind] + slack.get(kind, 0)}
 
     try:
         wait_for(lambda: not more(), "the holdings to be as before", 15)
