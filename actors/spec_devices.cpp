@@ -105,6 +105,34 @@ result<> add_mapping(const device_lookup& lookup, const api::device_mapping& map
   return {};
 }
 
+using runtime::pb::BlkioDevice;
+
+result<> add_block_limit(const device_lookup& lookup, const std::string& path, BlkioDevice::Kind kind,
+                         std::uint64_t value, runtime::pb::Spec& spec) {
+  auto found = lookup(path);
+  if (found.has_error() || found->size() != 1)
+    return invalid("error gathering device information for `" + path + "`: no such device");
+  auto& limit = *spec.mutable_cgroup()->mutable_resources()->add_blkio_devices();
+  limit.set_kind(kind);
+  limit.set_major(found->front().major);
+  limit.set_minor(found->front().minor);
+  limit.set_value(value);
+  return {};
+}
+
+result<> add_block_limits(const device_lookup& lookup, const api::host_config& host, runtime::pb::Spec& spec) {
+  for (const auto& d : host.blkio_weight_device)
+    GANTRY_TRYV(add_block_limit(lookup, d.path, BlkioDevice::WEIGHT, d.weight, spec));
+  const std::pair<const std::vector<api::throttle_device>*, BlkioDevice::Kind> throttles[] = {
+      {&host.blkio_device_read_bps, BlkioDevice::READ_BPS},
+      {&host.blkio_device_write_bps, BlkioDevice::WRITE_BPS},
+      {&host.blkio_device_read_iops, BlkioDevice::READ_IOPS},
+      {&host.blkio_device_write_iops, BlkioDevice::WRITE_IOPS}};
+  for (const auto& [devices, kind] : throttles)
+    for (const auto& d : *devices) GANTRY_TRYV(add_block_limit(lookup, d.path, kind, d.rate, spec));
+  return {};
+}
+
 void add_all_devices(const std::vector<host_device>& devices, runtime::pb::Spec& spec) {
   for (const auto& d : devices) add_device(spec, d, d.path);
   auto& rule = *spec.mutable_cgroup()->mutable_resources()->add_devices();
@@ -149,6 +177,7 @@ result<> fill_devices(const spec_inputs& in, runtime::pb::Spec& spec) {
     for (const auto& all_of : request.capabilities) names += (names.empty() ? "[" : " [") + join(all_of, " ") + "]";
     return invalid("could not select device driver \"" + request.driver + "\" with capabilities: [" + names + "]");
   }
+  GANTRY_TRYV(add_block_limits(lookup, host, spec));
   if (host.privileged) {
     GANTRY_TRY(all, lookup("/dev"));
     add_all_devices(all, spec);

@@ -107,10 +107,8 @@ result<> check_limits(const api::host_config& h, const host_facts& facts, std::v
   if (h.oom_score_adj < -1000 || h.oom_score_adj > 1000)
     return invalid("Invalid value " + std::to_string(h.oom_score_adj) + ", range for oom score adj is [-1000, 1000]");
   if (h.shm_size < 0) return invalid("SHM size can not be less than 0");
-  const bool throttles = !h.blkio_weight_device.empty() || !h.blkio_device_read_bps.empty() ||
-                         !h.blkio_device_write_bps.empty() || !h.blkio_device_read_iops.empty() ||
-                         !h.blkio_device_write_iops.empty();
-  if (throttles) warnings.emplace_back("Limits of single block devices are not supported. Block I/O limits discarded.");
+  for (const auto& d : h.blkio_weight_device)
+    if (d.weight > 0 && (d.weight < 10 || d.weight > 1000)) return invalid("Range of blkio weight is from 10 to 1000");
   return {};
 }
 

@@ -61,7 +61,7 @@ bool is_needed(const cgroup_layout& layout, const cgroup_layout::hierarchy& h, c
   for (const char* always : {"devices", "memory", "cpu", "cpuacct", "pids"})
     if (has_controller(h.controllers, always)) return true;
   if (has_controller(h.controllers, "cpuset")) return !r.cpuset_cpus().empty() || !r.cpuset_mems().empty();
-  if (has_controller(h.controllers, "blkio")) return r.has_blkio_weight();
+  if (has_controller(h.controllers, "blkio")) return r.has_blkio_weight() || r.blkio_devices_size() > 0;
   // Where there is a unified hierarchy its cgroup.freeze does this (Linux 5.2).
   if (has_controller(h.controllers, "freezer")) return layout.unified_mount_point.empty();
   return false;

@@ -70,6 +70,60 @@ result<> cpu_v1(const limit_writer& w, const pb::Resources& r) {
   return {};
 }
 
+std::string device_number(const pb::BlkioDevice& d) {
+  return std::to_string(d.major()) + ":" + std::to_string(d.minor());
+}
+
+result<> blkio_devices_v1(const limit_writer& w, const pb::Resources& r) {
+  for (const auto& d : r.blkio_devices()) {
+    const std::string text = device_number(d) + " " + std::to_string(d.value());
+    switch (d.kind()) {
+    case pb::BlkioDevice::READ_BPS:
+      GANTRY_TRYV(w.write("blkio.throttle.read_bps_device", text));
+      break;
+    case pb::BlkioDevice::WRITE_BPS:
+      GANTRY_TRYV(w.write("blkio.throttle.write_bps_device", text));
+      break;
+    case pb::BlkioDevice::READ_IOPS:
+      GANTRY_TRYV(w.write("blkio.throttle.read_iops_device", text));
+      break;
+    case pb::BlkioDevice::WRITE_IOPS:
+      GANTRY_TRYV(w.write("blkio.throttle.write_iops_device", text));
+      break;
+    default: {
+      GANTRY_TRY(plain, w.try_write("blkio.weight_device", text));
+      if (!plain) GANTRY_TRYV(w.write("blkio.bfq.weight_device", text));
+    }
+    }
+  }
+  return {};
+}
+
+result<> blkio_devices_v2(const limit_writer& w, const pb::Resources& r) {
+  for (const auto& d : r.blkio_devices()) {
+    const std::string number = device_number(d) + " ", value = std::to_string(d.value());
+    switch (d.kind()) {
+    case pb::BlkioDevice::READ_BPS:
+      GANTRY_TRYV(w.write("io.max", number + "rbps=" + value));
+      break;
+    case pb::BlkioDevice::WRITE_BPS:
+      GANTRY_TRYV(w.write("io.max", number + "wbps=" + value));
+      break;
+    case pb::BlkioDevice::READ_IOPS:
+      GANTRY_TRYV(w.write("io.max", number + "riops=" + value));
+      break;
+    case pb::BlkioDevice::WRITE_IOPS:
+      GANTRY_TRYV(w.write("io.max", number + "wiops=" + value));
+      break;
+    default: {
+      GANTRY_TRY(bfq, w.try_write("io.bfq.weight", number + value));
+      if (!bfq) GANTRY_TRYV(w.write("io.weight", number + std::to_string(io_weight(d.value()))));
+    }
+    }
+  }
+  return {};
+}
+
 result<> devices_v1(int dirfd, const pb::Resources& r) {
   // A dozen rules a container: the files are opened once.
   const unique_fd allow{::openat(dirfd, "devices.allow", O_WRONLY | O_CLOEXEC)};
@@ -111,6 +165,7 @@ result<> limit_v1(const cgroup_layout::hierarchy& h, int dirfd, const pb::Resour
     GANTRY_TRY(plain, w.try_write("blkio.weight", weight));
     if (!plain) GANTRY_TRYV(w.write("blkio.bfq.weight", weight)); // since 5.0 weights are the BFQ scheduler's alone
   }
+  if (has_controller(h.controllers, "blkio")) GANTRY_TRYV(blkio_devices_v1(w, r));
   if (has_controller(h.controllers, "devices") && (age == group_age::fresh || r.devices_size() > 0))
     GANTRY_TRYV(devices_v1(dirfd, r));
   return {};
@@ -167,6 +222,7 @@ result<> limit_v2(int dirfd, const pb::Resources& r, group_age age) {
     GANTRY_TRY(bfq, w.try_write("io.bfq.weight", std::to_string(r.blkio_weight())));
     if (!bfq) GANTRY_TRYV(w.write("io.weight", std::to_string(io_weight(r.blkio_weight()))));
   }
+  GANTRY_TRYV(blkio_devices_v2(w, r));
   for (const auto& [file, value] : r.unified()) {
     if (file.find('/') != std::string::npos || file.starts_with("cgroup."))
       return error{errc::invalid_parameter, EINVAL, "cgroup: `" + file + "` is no resource file"};
