@@ -81,8 +81,8 @@ void connection::process_input() {
       exchange_->on_input(bytes);
       continue;
     }
-    if (busy_ && !reading_body_) break;  // pipelined: its turn comes
-    if (!busy_ && congested()) break;    // a client that asks and does not read is not asked for more
+    if (busy_ && !reading_body_) break; // pipelined: its turn comes
+    if (!busy_ && congested()) break;   // a client that asks and does not read is not asked for more
     if (!parse_some()) break;
   }
   processing_ = false;
@@ -100,13 +100,13 @@ void connection::limit_head_time() {
     return;
   }
   auto number = request_number_;
-  head_timer_ = io::reactor::current()->timer(
-      head_limit, [this, number, self = caf::actor_cast<caf::actor_addr>(handle())](int r) {
-        if (auto strong = caf::actor_cast<caf::actor>(self); strong && r == 0)
-          run_in(strong, [this, number] {
-            if (number == request_number_) close_now();
-          });
-      });
+  head_timer_ = io::reactor::current()->timer(head_limit,
+                                              [this, number, self = caf::actor_cast<caf::actor_addr>(handle())](int r) {
+                                                if (auto strong = caf::actor_cast<caf::actor>(self); strong && r == 0)
+                                                  run_in(strong, [this, number] {
+                                                    if (number == request_number_) close_now();
+                                                  });
+                                              });
 }
 
 /// One step of the parser; false when it needs more bytes or the connection is ending.
@@ -160,8 +160,9 @@ void connection::on_body(std::string_view bytes) {
   if (exchange_) return exchange_->on_input(bytes);
   if (!refused_ && where_.body == api::body_use::json) {
     if (body_.size() + bytes.size() > api::json_body_bytes_max) {
-      auto r = api::render_error({errc::invalid_parameter, 0, "the request's body is larger than " +
-                                                                  std::to_string(api::json_body_bytes_max) + " bytes"});
+      auto r = api::render_error(
+          {errc::invalid_parameter, 0,
+           "the request's body is larger than " + std::to_string(api::json_body_bytes_max) + " bytes"});
       r.status = 413;
       return refuse(r);
     }
@@ -223,14 +224,13 @@ void connection::watch_for_hangup() {
   epoll_event hangup_only{};
   if (!*watcher || ::epoll_ctl(watcher->get(), EPOLL_CTL_ADD, socket_->get(), &hangup_only) != 0)
     return; // out of descriptors: a write will find out
-  io::reactor::current()->poll(watcher->get(), POLLIN,
-                               [this, self = handle(), socket = socket_, watcher](int events) {
-                                 run_in(self, [this, events] {
-                                   if (closed_ || events < 0) return;
-                                   if (exchange_) exchange_->on_gone();
-                                   close_now();
-                                 });
-                               });
+  io::reactor::current()->poll(watcher->get(), POLLIN, [this, self = handle(), socket = socket_, watcher](int events) {
+    run_in(self, [this, events] {
+      if (closed_ || events < 0) return;
+      if (exchange_) exchange_->on_gone();
+      close_now();
+    });
+  });
 }
 
 // -- replies ------------------------------------------------------------------------
@@ -256,9 +256,7 @@ void connection::reply_status(unsigned status) {
   reply(r);
 }
 
-void connection::reply_error(const error& e) {
-  reply(api::render_error(e, head_));
-}
+void connection::reply_error(const error& e) { reply(api::render_error(e, head_)); }
 
 /// Answers a request that cannot go on, and closes: the rest of its bytes mean nothing.
 void connection::refuse(const api::reply& r) {
@@ -384,8 +382,7 @@ void connection::close_gracefully() {
   input_paused_ = false;
   ::shutdown(socket_->get(), SHUT_WR);
   io::reactor::current()->timer(linger_limit, [this, self = caf::actor_cast<caf::actor_addr>(handle())](int) {
-    if (auto strong = caf::actor_cast<caf::actor>(self))
-      run_in(strong, [this] { close_now(); });
+    if (auto strong = caf::actor_cast<caf::actor>(self)) run_in(strong, [this] { close_now(); });
   });
   receive();
 }

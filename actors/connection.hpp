@@ -140,13 +140,13 @@ private:
   api::routed where_;
   std::string body_;
   std::size_t discarded_body_bytes_ = 0;
-  std::optional<error> refused_;    ///< found wrong at the head; answered when the (small) body was read
-  bool reading_body_ = false;       ///< between head and the request's end
-  bool busy_ = false;               ///< a request is being carried out
+  std::optional<error> refused_; ///< found wrong at the head; answered when the (small) body was read
+  bool reading_body_ = false;    ///< between head and the request's end
+  bool busy_ = false;            ///< a request is being carried out
   bool keep_alive_ = true;
   bool chunked_ = true;
   bool hijacked_ = false;
-  bool processing_ = false;         ///< process_input is on the stack
+  bool processing_ = false; ///< process_input is on the stack
   std::uint64_t request_number_ = 0;
   std::unique_ptr<exchange> exchange_;
 
@@ -154,7 +154,7 @@ private:
   std::size_t out_sent_ = 0;
   bool waiting_for_room_ = false;
   bool close_when_drained_ = false;
-  bool lingering_ = false;          ///< our side is closed; what comes in is thrown away until the client closes too
+  bool lingering_ = false; ///< our side is closed; what comes in is thrown away until the client closes too
   bool closed_ = false;
 };
 

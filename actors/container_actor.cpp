@@ -106,8 +106,8 @@ private:
   }
 
   void publish_view() {
-    services_.containers.publish(std::make_shared<const api::container_view>(
-        api::container_view{definition_, name_, state_, restart_count_}));
+    services_.containers.publish(
+        std::make_shared<const api::container_view>(api::container_view{definition_, name_, state_, restart_count_}));
   }
 
   void publish_event(std::string action, api::string_map extra = {}) {
@@ -137,7 +137,8 @@ private:
 
   void commit_state(std::function<void()> then = {}) {
     commit({state_change()}, [this, then = std::move(then)](result<> r) {
-      if (r.has_error()) log::error("record the state of a container", {{"container", id()}, {"error", r.error().message}});
+      if (r.has_error())
+        log::error("record the state of a container", {{"container", id()}, {"error", r.error().message}});
       if (r.has_value() && then) then();
     });
   }
@@ -174,9 +175,9 @@ private:
         quit();
         return;
       }
-      services_.containers.insert(id(), handle(),
-                                  std::make_shared<const api::container_view>(
-                                      api::container_view{definition_, name_, state_, restart_count_}));
+      services_.containers.insert(
+          id(), handle(),
+          std::make_shared<const api::container_view>(api::container_view{definition_, name_, state_, restart_count_}));
       publish_event("create");
       promise.deliver(msg::done{});
     });
@@ -361,9 +362,9 @@ private:
 
   void kill(int signal, done_promise promise) {
     if (!state_.is_running())
-      return fail(promise, errc::conflict, "cannot kill container: " + name_ + ": container " + id() + " is not running");
-    if (signal == SIGKILL)
-      stop_waiters_.push_back(promise);
+      return fail(promise, errc::conflict,
+                  "cannot kill container: " + name_ + ": container " + id() + " is not running");
+    if (signal == SIGKILL) stop_waiters_.push_back(promise);
     signal_init(signal);
     if (signal != SIGKILL) promise.deliver(msg::done{});
   }
@@ -418,8 +419,7 @@ private:
   // -- remove -----------------------------------------------------------------------
 
   void remove(bool force, done_promise promise) {
-    if (removing_)
-      return fail(promise, errc::conflict, "removal of container " + name_ + " is already in progress");
+    if (removing_) return fail(promise, errc::conflict, "removal of container " + name_ + " is already in progress");
     if (state_.is_running() && !force)
       return fail(promise, errc::conflict,
                   "cannot remove container \"/" + name_ +
@@ -543,7 +543,8 @@ private:
     body->mutable_options()->set_want_stdout(m.want_stdout);
     body->mutable_options()->set_want_stderr(m.want_stderr);
     // A container that ended meanwhile closes the socket, which is all that the client needs to know.
-    request(services_.shim, caf::infinite, std::move(call)).then([](const msg::shim_reply&) {}, [](const caf::error&) {});
+    request(services_.shim, caf::infinite, std::move(call))
+        .then([](const msg::shim_reply&) {}, [](const caf::error&) {});
   }
 
   struct waiter {
@@ -558,16 +559,16 @@ private:
   api::container_state state_;
   std::int64_t restart_count_ = 0;
 
-  bool launching_ = false;            ///< a Launch is in flight
-  bool cleaning_ = false;             ///< the pool removes what the last run left
+  bool launching_ = false; ///< a Launch is in flight
+  bool cleaning_ = false;  ///< the pool removes what the last run left
   bool start_after_cleaning_ = false;
   bool removing_ = false;             ///< a removal was accepted
   bool stop_requested_ = false;       ///< the exit to come was asked for: it emits `stop`
   bool publish_restart_ = false;      ///< the start to come is a restart's
   std::uint64_t stop_generation_ = 0; ///< outdates the timers of earlier stops
 
-  std::vector<msg::attach> attached_;            ///< attached before the start; the launch takes them along
-  std::vector<std::function<void()>> deferred_;  ///< asked for while launching
+  std::vector<msg::attach> attached_;           ///< attached before the start; the launch takes them along
+  std::vector<std::function<void()>> deferred_; ///< asked for while launching
   std::vector<done_promise> start_waiters_, stop_waiters_, restart_waiters_, remove_waiters_;
   std::vector<waiter> waiters_;
   std::size_t purge_waiters_at_ = 64;

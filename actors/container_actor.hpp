@@ -1,5 +1,6 @@
 /// One container, from `create` to `remove`.
-/// Owns:    its status, its two records, its view in the directory, and <data root>/containers/<id>/. Nobody else writes
+/// Owns:    its status, its two records, its view in the directory, and <data root>/containers/<id>/. Nobody else
+/// writes
 ///          these.
 /// Runs on: any worker, one message at a time. Never blocks: launching is the shim's, deleting the pool's, committing
 ///          the store thread's.

@@ -74,7 +74,9 @@ result<directory::entry> directory::find(std::string_view name_or_id) const {
   if (auto named = id_of_name_.find(name); named != id_of_name_.end())
     if (auto at = by_id_.find(named->second); at != by_id_.end()) return at->second;
   auto at = by_id_.lower_bound(name_or_id);
-  auto matches = [&](auto it) { return it != by_id_.end() && it->first.compare(0, name_or_id.size(), name_or_id) == 0; };
+  auto matches = [&](auto it) {
+    return it != by_id_.end() && it->first.compare(0, name_or_id.size(), name_or_id) == 0;
+  };
   if (!matches(at)) return error{errc::not_found, 0, "No such container: " + std::string(name_or_id)};
   if (matches(std::next(at)))
     return error{errc::invalid_parameter, 0, "multiple IDs found with provided prefix: " + std::string(name_or_id)};

@@ -89,13 +89,20 @@ std::string group_name_of(const std::string& id) {
 const char* level_name(const engine_config& c) {
   if (c.debug) return "debug";
   switch (c.log_level) {
-  case log::level::panic: return "panic";
-  case log::level::fatal: return "fatal";
-  case log::level::error: return "error";
-  case log::level::warn: return "warn";
-  case log::level::info: return "info";
-  case log::level::debug: return "debug";
-  case log::level::trace: return "trace";
+  case log::level::panic:
+    return "panic";
+  case log::level::fatal:
+    return "fatal";
+  case log::level::error:
+    return "error";
+  case log::level::warn:
+    return "warn";
+  case log::level::info:
+    return "info";
+  case log::level::debug:
+    return "debug";
+  case log::level::trace:
+    return "trace";
   }
   return "info";
 }
@@ -127,7 +134,8 @@ result<std::vector<runtime::pb::Held>> open_services(services& s, std::optional<
   s.identity.experimental = c.experimental;
   s.init_path = find_init(c.init_path);
   s.facts.init_binary = std::filesystem::path(s.init_path).filename().string();
-  if (c.seccomp_profile == "unconfined") s.seccomp_profile = "unconfined";
+  if (c.seccomp_profile == "unconfined")
+    s.seccomp_profile = "unconfined";
   else if (!c.seccomp_profile.empty() && c.seccomp_profile != "builtin") {
     s.seccomp_profile = read_file(c.seccomp_profile);
     if (s.seccomp_profile.empty())
@@ -136,8 +144,8 @@ result<std::vector<runtime::pb::Held>> open_services(services& s, std::optional<
   if (c.shim_path.empty()) c.shim_path = find_program("gantry-shim");
   if (c.shim_path.empty())
     return error{errc::unavailable, 0, "gantry-shim is neither beside gantryd nor in PATH; name it with --shim"};
-  GANTRY_TRY(opened, open_shim(c.shim_path, c.run_root, level_name(c),
-                               c.log_format == log::format::json ? "json" : "text"));
+  GANTRY_TRY(opened,
+             open_shim(c.shim_path, c.run_root, level_name(c), c.log_format == log::format::json ? "json" : "text"));
   auto held = opened.held;
   session = std::move(opened);
   return held;
@@ -311,8 +319,7 @@ result<> run_engine(engine_config config, const std::function<result<engine_conf
       stop_containers(s);
       end_shim(s, shim_pid);
     }
-    for (auto& connection : s.connections.all())
-      caf::anon_send_exit(connection, caf::exit_reason::user_shutdown);
+    for (auto& connection : s.connections.all()) caf::anon_send_exit(connection, caf::exit_reason::user_shutdown);
     for (auto& actor : s.containers.actors()) caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(s.shim, caf::exit_reason::user_shutdown);
     s.shim = shim_actor{};

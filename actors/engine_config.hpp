@@ -13,14 +13,14 @@ namespace gantry::actors {
 
 struct engine_config {
   std::vector<std::string> hosts{"unix:///var/run/docker.sock"}; ///< "unix:///path", "tcp://host:port", "fd://"
-  std::string group = "docker";                ///< owner of unix sockets
+  std::string group = "docker";                                  ///< owner of unix sockets
   std::string data_root = "/var/lib/gantry";
   std::string run_root = "/run/gantry";
   std::string pidfile = "/var/run/docker.pid"; ///< "" for none
   std::string shim_path;                       ///< "" : gantry-shim beside gantryd, then in PATH
   std::string init_path;                       ///< for --init; "" : docker-init, tini, catatonit in the usual places
   io::backend reactor = io::backend::automatic;
-  unsigned workers = 0;                        ///< 0: one for each processor
+  unsigned workers = 0; ///< 0: one for each processor
   log::level log_level = log::level::info;
   log::format log_format = log::format::text;
   bool debug = false;
@@ -35,7 +35,7 @@ struct engine_config {
   std::vector<api::ulimit> default_ulimits;
   bool init = false;
   bool no_new_privileges = false;
-  std::string seccomp_profile;  ///< "" or "builtin", "unconfined", or a file's path
+  std::string seccomp_profile; ///< "" or "builtin", "unconfined", or a file's path
   std::string log_driver = "json-file";
   api::string_map log_options;
   api::string_list dns, dns_options, dns_search;

@@ -13,8 +13,7 @@ caf::error to_caf(const error& e) {
 
 error from_caf(const caf::error& e) {
   if (e.category() == category && e.context().match_elements<std::int32_t, std::string>())
-    return error{static_cast<errc>(e.code()), e.context().get_as<std::int32_t>(0),
-                 e.context().get_as<std::string>(1)};
+    return error{static_cast<errc>(e.code()), e.context().get_as<std::int32_t>(0), e.context().get_as<std::string>(1)};
   return error{errc::unavailable, 0, "the engine is shutting down"};
 }
 

@@ -37,15 +37,15 @@ public:
     auto& config = target_.view->definition->config;
     auto words = call_.detach_keys.empty() ? std::string(api::default_detach_keys) : call_.detach_keys;
     auto keys = api::parse_detach_keys(words);
-    if (keys.has_error())
-      return fail({errc::invalid_parameter, 0, "Invalid detach keys (" + words + ") provided"});
+    if (keys.has_error()) return fail({errc::invalid_parameter, 0, "Invalid detach keys (" + words + ") provided"});
     if (config.tty && call_.want_stdin) detach_scanner_.emplace(std::move(keys).value());
     if (target_.view->state.status == api::container_status::paused)
-      return fail({errc::conflict, 0,
-                   "container " + target_.view->name + " is paused, unpause the container before attach"});
+      return fail(
+          {errc::conflict, 0, "container " + target_.view->name + " is paused, unpause the container before attach"});
     if (target_.view->state.status == api::container_status::restarting)
-      return fail({errc::conflict, 0,
-                   "container " + target_.view->definition->id + " is restarting, wait until the container is running"});
+      return fail(
+          {errc::conflict, 0,
+           "container " + target_.view->definition->id + " is restarting, wait until the container is running"});
     if (call_.websocket) {
       auto head = api::serialize_websocket_head(connection_.head(), connection_.svc().identity);
       if (head.has_error()) return connection_.reply_error(head.error());
@@ -100,8 +100,8 @@ private:
     api::container_logs options;
     options.want_stdout = call_.want_stdout;
     options.want_stderr = call_.want_stderr;
-    auto reader = std::make_shared<log_reader>(target_.view->definition->log_path, options,
-                                               target_.view->definition->config.tty);
+    auto reader =
+        std::make_shared<log_reader>(target_.view->definition->log_path, options, target_.view->definition->config.tty);
     replay_more(std::move(reader));
   }
 
@@ -173,8 +173,8 @@ private:
   }
 
   std::string websocket_frame(std::string_view bytes) const {
-    auto kind = connection_.version() >= api::api_version{1, 28} ? api::websocket_opcode::binary
-                                                                 : api::websocket_opcode::text;
+    auto kind =
+        connection_.version() >= api::api_version{1, 28} ? api::websocket_opcode::binary : api::websocket_opcode::text;
     return api::websocket_frame(kind, bytes);
   }
 
@@ -291,7 +291,8 @@ void handle(connection& c, api::attach_container call) {
                                          found.error().message));
     return c.finish_hijack();
   }
-  if (call.websocket && c.version() < api::api_version{1, 42}) call.want_stdin = call.want_stdout = call.want_stderr = true;
+  if (call.websocket && c.version() < api::api_version{1, 42})
+    call.want_stdin = call.want_stdout = call.want_stderr = true;
   auto e = std::make_unique<attach_exchange>(c, std::move(call), std::move(found).value());
   auto* started = e.get();
   if (c.begin(std::move(e))) started->start();

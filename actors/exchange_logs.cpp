@@ -32,9 +32,8 @@ public:
   void start() {
     api::reply head;
     bool tty = target_.view->definition->config.tty;
-    head.content_type = std::string(!tty && connection_.version() >= api::api_version{1, 42}
-                                        ? api::multiplexed_stream_type
-                                        : api::raw_stream_type);
+    head.content_type = std::string(
+        !tty && connection_.version() >= api::api_version{1, 42} ? api::multiplexed_stream_type : api::raw_stream_type);
     connection_.stream_head(head);
     if (follow_) {
       watch_file();
@@ -75,8 +74,14 @@ private:
   void broken(const error& e) {
     std::string text = "Error grabbing logs: " + e.message + "\n";
     auto length = static_cast<std::uint32_t>(text.size());
-    std::string frame{3, 0, 0, 0, static_cast<char>(length >> 24), static_cast<char>(length >> 16),
-                      static_cast<char>(length >> 8), static_cast<char>(length)};
+    std::string frame{3,
+                      0,
+                      0,
+                      0,
+                      static_cast<char>(length >> 24),
+                      static_cast<char>(length >> 16),
+                      static_cast<char>(length >> 8),
+                      static_cast<char>(length)};
     connection_.stream(frame + text);
     connection_.stream_end();
   }
@@ -131,8 +136,8 @@ private:
   connection& connection_;
   directory::entry target_;
   bool follow_;
-  bool reading_ = false;  ///< a piece is being rendered in the pool
-  bool changed_ = false;  ///< more came while it was
+  bool reading_ = false; ///< a piece is being rendered in the pool
+  bool changed_ = false; ///< more came while it was
   std::shared_ptr<log_reader> reader_;
   std::shared_ptr<unique_fd> inotify_;
   io::op_token watching_;

@@ -159,8 +159,7 @@ result<storage::image_store::import_options> import_options_of(const api::import
   if (!call.repository.empty()) {
     auto text = call.tag.empty() ? call.repository : call.repository + ":" + call.tag;
     GANTRY_TRY(reference, storage::parse_reference_with_default_tag(text));
-    if (!reference.digest.empty())
-      return error{errc::invalid_parameter, 0, "cannot import digest reference"};
+    if (!reference.digest.empty()) return error{errc::invalid_parameter, 0, "cannot import digest reference"};
     options.tag = reference.familiar();
   }
   api::container_config config;

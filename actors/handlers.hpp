@@ -1,5 +1,5 @@
-/// What each call does, one function a verb, grouped as the Engine API groups them. A handler replies, asks an actor and
-/// replies later, or begins an exchange.
+/// What each call does, one function a verb, grouped as the Engine API groups them. A handler replies, asks an actor
+/// and replies later, or begins an exchange.
 #pragma once
 
 #include "actors/connection.hpp"

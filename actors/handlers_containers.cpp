@@ -1,3 +1,4 @@
+// Calls about containers: create, read, the verbs, wait and prune.
 #include "actors/handlers.hpp"
 
 #include <filesystem>
@@ -185,12 +186,11 @@ void handle(connection& c, api::container_top call) {
   auto& own = view.definition->host.cgroup_parent;
   auto group = (own.empty() ? c.svc().cgroup_parent : own) + "/" + view.definition->id;
   auto arguments = call.ps_args.empty() ? std::string("-ef") : call.ps_args;
-  c.in_pool<process_table>(
-      [&s = c.svc(), group, arguments] { return list_processes(s.cgroups, group, arguments); },
-      [&c](result<process_table> table) {
-        if (table.has_error()) return c.reply_error(table.error());
-        c.reply_json(api::render_top(table->titles, table->rows));
-      });
+  c.in_pool<process_table>([&s = c.svc(), group, arguments] { return list_processes(s.cgroups, group, arguments); },
+                           [&c](result<process_table> table) {
+                             if (table.has_error()) return c.reply_error(table.error());
+                             c.reply_json(api::render_top(table->titles, table->rows));
+                           });
 }
 
 // -- verbs -------------------------------------------------------------------------
@@ -221,8 +221,7 @@ void handle(connection& c, api::kill_container call) {
 
 void handle(connection& c, api::rename_container call) {
   auto name = call.name.starts_with('/') ? call.name.substr(1) : call.name;
-  if (name.empty())
-    return c.reply_error({errc::invalid_parameter, 0, "Neither old nor new names may be empty"});
+  if (name.empty()) return c.reply_error({errc::invalid_parameter, 0, "Neither old nor new names may be empty"});
   auto found = find(c, call.id);
   if (!found) return;
   if (auto valid = api::validate_container_name(name); valid.has_error())
@@ -329,7 +328,8 @@ void prune_next(connection& c, std::shared_ptr<prune_state> state) {
 void handle(connection& c, api::prune_containers call) {
   auto state = std::make_shared<prune_state>();
   for (auto& view : c.svc().containers.views()) {
-    auto match = api::matches_prune(call.filter, view->definition->config.labels, view->definition->created, now_nanos());
+    auto match =
+        api::matches_prune(call.filter, view->definition->config.labels, view->definition->created, now_nanos());
     if (match.has_error()) return c.reply_error(match.error());
     auto status = view->state.status;
     bool stopped = status == api::container_status::created || status == api::container_status::exited ||

@@ -1,3 +1,4 @@
+// Calls about images: list, inspect, history, tag, remove and prune.
 #include "actors/handlers.hpp"
 
 namespace gantry::actors {
@@ -154,12 +155,11 @@ result<storage::removed> prune(services& s, const api::filters& filter) {
 } // namespace
 
 void handle(connection& c, api::prune_images call) {
-  c.in_pool<storage::removed>(
-      [&s = c.svc(), filter = call.filter] { return prune(s, filter); },
-      [&c](result<storage::removed> r) {
-        if (r.has_error()) return c.reply_error(r.error());
-        c.reply_json(api::render_images_pruned(r->untagged, r->deleted, r->reclaimed_bytes));
-      });
+  c.in_pool<storage::removed>([&s = c.svc(), filter = call.filter] { return prune(s, filter); },
+                              [&c](result<storage::removed> r) {
+                                if (r.has_error()) return c.reply_error(r.error());
+                                c.reply_json(api::render_images_pruned(r->untagged, r->deleted, r->reclaimed_bytes));
+                              });
 }
 
 } // namespace gantry::actors

@@ -1,3 +1,4 @@
+// Calls about the engine: ping, version, info.
 #include "actors/handlers.hpp"
 
 #include <dirent.h>

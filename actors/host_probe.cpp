@@ -38,7 +38,7 @@ std::string os_release(const std::string& key) {
 }
 
 std::int64_t memory_bytes() {
-  struct sysinfo info{};
+  struct sysinfo info {};
   return ::sysinfo(&info) == 0 ? static_cast<std::int64_t>(info.totalram) * info.mem_unit : 0;
 }
 
@@ -100,7 +100,7 @@ api::host_facts probe_host(const engine_config& config, const runtime::cgroup_la
   f.default_init = config.init;
   f.no_new_privileges = config.no_new_privileges;
   f.path_exists = [](const std::string& path) {
-    struct stat s{};
+    struct stat s {};
     return ::lstat(path.c_str(), &s) == 0;
   };
   return f;
@@ -171,8 +171,8 @@ std::string find_init(const std::string& configured) {
                                        : std::vector<std::string>{configured};
   for (auto& name : names) {
     if (auto found = find_program(name); !found.empty()) return found;
-    for (auto* directory : {"/usr/libexec/docker/", "/usr/local/libexec/docker/", "/usr/libexec/podman/",
-                            "/usr/lib/podman/"})
+    for (auto* directory :
+         {"/usr/libexec/docker/", "/usr/local/libexec/docker/", "/usr/libexec/podman/", "/usr/lib/podman/"})
       if (auto path = directory + name; ::access(path.c_str(), X_OK) == 0) return path;
   }
   return {};

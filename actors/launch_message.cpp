@@ -16,10 +16,17 @@ std::int64_t parse_size(const std::string& text) {
   char* end = nullptr;
   double number = std::strtod(text.c_str(), &end);
   switch (end != nullptr ? std::tolower(static_cast<unsigned char>(*end)) : 0) {
-  case 'k': number *= 1024.0; break;
-  case 'm': number *= 1024.0 * 1024; break;
-  case 'g': number *= 1024.0 * 1024 * 1024; break;
-  default: break;
+  case 'k':
+    number *= 1024.0;
+    break;
+  case 'm':
+    number *= 1024.0 * 1024;
+    break;
+  case 'g':
+    number *= 1024.0 * 1024 * 1024;
+    break;
+  default:
+    break;
   }
   return number < 0 ? 0 : static_cast<std::int64_t>(number);
 }

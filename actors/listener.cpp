@@ -56,7 +56,7 @@ result<listening_socket> listen_unix(const std::string& host, const std::string&
                  "listen on `" + host + "`: another engine serves this socket; choose another one with --host"};
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  struct stat present{};
+  struct stat present {};
   if (::lstat(path.c_str(), &present) == 0) {
     if (!S_ISSOCK(present.st_mode))
       return error{errc::conflict, 0, "listen on `" + host + "`: a file that is not a socket is in the way"};
@@ -73,8 +73,7 @@ result<listening_socket> listen_unix(const std::string& host, const std::string&
 
 result<std::vector<listening_socket>> listen_tcp(const std::string& host, const std::string& address) {
   auto colon = address.rfind(':');
-  if (colon == std::string::npos)
-    return error{errc::invalid_parameter, 0, "listen on `" + host + "`: it has no port"};
+  if (colon == std::string::npos) return error{errc::invalid_parameter, 0, "listen on `" + host + "`: it has no port"};
   auto name = address.substr(0, colon), port = address.substr(colon + 1);
   if (name.size() >= 2 && name.front() == '[' && name.back() == ']') name = name.substr(1, name.size() - 2);
   addrinfo hints{};
@@ -118,8 +117,7 @@ result<std::vector<listening_socket>> take_passed(const std::string& host, const
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     sockets.push_back({std::make_shared<unique_fd>(fd), host, ""});
   }
-  if (sockets.empty())
-    return error{errc::invalid_parameter, 0, "failed to find systemd activated socket " + which};
+  if (sockets.empty()) return error{errc::invalid_parameter, 0, "failed to find systemd activated socket " + which};
   return sockets;
 }
 

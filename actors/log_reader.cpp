@@ -38,7 +38,7 @@ std::string url_escape(std::string_view text) {
 }
 
 std::uint64_t size_of(int fd) {
-  struct stat s{};
+  struct stat s {};
   return ::fstat(fd, &s) == 0 ? static_cast<std::uint64_t>(s.st_size) : 0;
 }
 
@@ -187,7 +187,8 @@ result<bool> log_reader::read(std::string& out, std::size_t limit) {
 
 /// At the end of the newest file: true when it was renamed and a new one took its place.
 bool log_reader::open_rotated() {
-  struct stat mine{}, present{};
+  struct stat mine {
+  }, present{};
   if (::fstat(files_.back().fd.get(), &mine) != 0 || ::stat(path_.c_str(), &present) != 0) return false;
   if (mine.st_ino == present.st_ino && mine.st_dev == present.st_dev) return false;
   unique_fd fd{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
@@ -224,15 +225,22 @@ void log_reader::render_record(std::string_view line, std::string& out) {
     simdjson::dom::object attributes;
     if (root["attrs"].get(attributes) == simdjson::SUCCESS)
       for (auto [key, value] : attributes)
-        if (std::string_view v; value.get(v) == simdjson::SUCCESS) pairs.push_back(url_escape(key) + "=" + url_escape(v));
+        if (std::string_view v; value.get(v) == simdjson::SUCCESS)
+          pairs.push_back(url_escape(key) + "=" + url_escape(v));
     std::sort(pairs.begin(), pairs.end());
     for (std::size_t i = 0; i < pairs.size(); ++i) prefix += (i == 0 ? "" : ",") + pairs[i];
     prefix += " ";
   }
   if (!tty_) {
     auto length = static_cast<std::uint32_t>(prefix.size() + text.size());
-    out += {static_cast<char>(is_stderr ? 2 : 1), 0, 0, 0, static_cast<char>(length >> 24),
-            static_cast<char>(length >> 16), static_cast<char>(length >> 8), static_cast<char>(length)};
+    out += {static_cast<char>(is_stderr ? 2 : 1),
+            0,
+            0,
+            0,
+            static_cast<char>(length >> 24),
+            static_cast<char>(length >> 16),
+            static_cast<char>(length >> 8),
+            static_cast<char>(length)};
   }
   out += prefix;
   out += text;

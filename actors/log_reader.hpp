@@ -45,7 +45,7 @@ private:
   bool past_until_ = false;
   std::vector<file> files_; ///< oldest first
   std::size_t current_ = 0;
-  std::string partial_;     ///< the start of a record whose end is not written yet
+  std::string partial_; ///< the start of a record whose end is not written yet
 };
 
 } // namespace gantry::actors

@@ -64,7 +64,8 @@ result<std::string> run_ps(const std::vector<std::string>& arguments) {
   for (ssize_t n; (n = ::read(out.get(), buffer, sizeof buffer)) > 0;)
     if (text.size() < ps_output_bytes_max) text.append(buffer, static_cast<std::size_t>(n));
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return error{errc::internal, 0, "ps: " + text};
@@ -77,8 +78,7 @@ result<process_table> parse_ps(std::string_view output, const std::vector<int>& 
   auto newline = std::min(output.find('\n'), output.size());
   table.titles = split_words(output.substr(0, newline));
   auto pid_title = std::find(table.titles.begin(), table.titles.end(), "PID");
-  if (pid_title == table.titles.end())
-    return error{errc::invalid_parameter, 0, "Couldn't find PID field in ps output"};
+  if (pid_title == table.titles.end()) return error{errc::invalid_parameter, 0, "Couldn't find PID field in ps output"};
   auto pid_column = static_cast<std::size_t>(pid_title - table.titles.begin());
   for (auto at = newline + 1; at < output.size();) {
     auto end = std::min(output.find('\n', at), output.size());
@@ -88,8 +88,8 @@ result<process_table> parse_ps(std::string_view output, const std::vector<int>& 
     auto pid = std::atoi(words[pid_column].c_str());
     if (std::find(pids.begin(), pids.end(), pid) == pids.end()) continue;
     // What follows the last title (a command line) is one field, however many blanks it has.
-    api::string_list row(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(
-                                                            std::min(words.size(), table.titles.size() - 1)));
+    api::string_list row(words.begin(),
+                         words.begin() + static_cast<std::ptrdiff_t>(std::min(words.size(), table.titles.size() - 1)));
     std::string last;
     for (auto i = row.size(); i < words.size(); ++i) last += (last.empty() ? "" : " ") + words[i];
     row.push_back(last);

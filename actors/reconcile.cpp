@@ -14,7 +14,8 @@ namespace gantry::actors {
 namespace {
 
 using held_map = std::map<std::string, const runtime::pb::Held*>;
-/// What wait(2) would say of a program that ended with 255: Docker's status for one whose end nobody saw (behaviours 75).
+/// What wait(2) would say of a program that ended with 255: Docker's status for one whose end nobody saw (behaviours
+/// 75).
 constexpr int unseen_exit = 255 << 8;
 
 void tell_shim(services& s, const std::function<void(runtime::pb::ToShim&)>& fill) {

@@ -1,8 +1,8 @@
 /// CAF's scheduler with a reactor as its idle state: a worker resumes actors while there are any, and otherwise waits
 /// in its ring for sockets, timers and other threads. So a request is read, answered and written on one thread.
 ///
-/// An actor runs where it was last sent to: a message from an actor, or from a completion of a worker's ring, queues its
-/// receiver on that worker. Nothing is stolen. Other threads hand over through the ring's `post`.
+/// An actor runs where it was last sent to: a message from an actor, or from a completion of a worker's ring, queues
+/// its receiver on that worker. Nothing is stolen. Other threads hand over through the ring's `post`.
 #pragma once
 
 #include <caf/all.hpp>

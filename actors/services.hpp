@@ -84,9 +84,9 @@ private:
 
 struct services {
   engine_config config;
-  std::string engine_id;     ///< `docker info`'s ID
-  std::string cgroup_parent; ///< "<cgroup parent>/<12 hex of the engine>"
-  std::string init_path;     ///< "" when the host has none
+  std::string engine_id;       ///< `docker info`'s ID
+  std::string cgroup_parent;   ///< "<cgroup parent>/<12 hex of the engine>"
+  std::string init_path;       ///< "" when the host has none
   std::string seccomp_profile; ///< the engine's default, as JSON text; "" is built in
   host_facts host;
   api::host_facts api_host;
@@ -121,7 +121,9 @@ struct services {
   /// Where a container's files are: set in its definition, derived from the roots and its id.
   void fill_paths(api::container_definition& d) const;
   /// <data root>/containers/<id>
-  [[nodiscard]] std::string container_dir(const std::string& id) const { return config.data_root + "/containers/" + id; }
+  [[nodiscard]] std::string container_dir(const std::string& id) const {
+    return config.data_root + "/containers/" + id;
+  }
   /// <run root>/containers/<id>: generated files, gone with the boot
   [[nodiscard]] std::string container_run_dir(const std::string& id) const {
     return config.run_root + "/containers/" + id;

@@ -57,8 +57,9 @@ result<> start_shim(const std::string& shim_path, const std::string& run_root, c
   posix_spawnattr_setsigmask(&attributes, &none); // gantryd blocks the signals that it reads from a signalfd
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 
-  std::vector<std::string> words{shim_path,    "--daemonize",  "--run-root", run_root,      "--log-file",
-                                 run_root + "/shim.log", "--log-level",  log_level,    "--log-format", log_format};
+  std::vector<std::string> words{
+      shim_path,     "--daemonize", "--run-root",   run_root,  "--log-file", run_root + "/shim.log",
+      "--log-level", log_level,     "--log-format", log_format};
   std::vector<char*> argv;
   for (auto& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
@@ -71,7 +72,8 @@ result<> start_shim(const std::string& shim_path, const std::string& run_root, c
   for (ssize_t n; said.size() < 4096 && (n = ::read(out.get(), buffer, sizeof buffer)) > 0;)
     said.append(buffer, static_cast<std::size_t>(n));
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   while (!said.empty() && said.back() == '\n') said.pop_back();
   return error{errc::unavailable, 0, "start `" + shim_path + "`: " + (said.empty() ? "it ended at once" : said)};

@@ -1,5 +1,5 @@
-/// Config and the parts of HostConfig that Docker checks on every platform: working directory, stop signal, environment,
-/// health check, restart policy, annotations (behaviours 54-56, 98, 101).
+/// Config and the parts of HostConfig that Docker checks on every platform: working directory, stop signal,
+/// environment, health check, restart policy, annotations (behaviours 54-56, 98, 101).
 #include "api/create_checks.hpp"
 
 namespace gantry::api {
@@ -10,8 +10,7 @@ constexpr std::int64_t healthcheck_duration_min_ns = 1'000'000;
 result<> check_working_dir(container_config& c) {
   if (c.working_dir.empty()) return {};
   if (!c.working_dir.starts_with('/'))
-    return bad_request("the working directory '" + c.working_dir +
-                       "' is invalid, it needs to be an absolute path");
+    return bad_request("the working directory '" + c.working_dir + "' is invalid, it needs to be an absolute path");
   c.working_dir = clean_path(c.working_dir);
   return {};
 }

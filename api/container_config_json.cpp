@@ -85,8 +85,10 @@ void write_inspect(json_out& out, const container_config& c) {
   if (c.healthcheck) write_healthcheck(out, *c.healthcheck);
   if (c.args_escaped) out.member("ArgsEscaped", true);
   out.member("Image", c.image);
-  if (c.volumes.empty()) out.key("Volumes").null();
-  else out.member_keys("Volumes", c.volumes);
+  if (c.volumes.empty())
+    out.key("Volumes").null();
+  else
+    out.member_keys("Volumes", c.volumes);
   out.member("WorkingDir", c.working_dir);
   out.member("Entrypoint", c.entrypoint);
   if (c.network_disabled) out.member("NetworkDisabled", true);
@@ -131,8 +133,10 @@ void read_container_config(json_object& in, container_config& out) {
 
 void write_container_config(json_out& out, const container_config& c, shape form) {
   switch (form) {
-  case shape::record: return write_record(out, c);
-  case shape::inspect: return write_inspect(out, c);
+  case shape::record:
+    return write_record(out, c);
+  case shape::inspect:
+    return write_inspect(out, c);
   }
 }
 

@@ -12,8 +12,8 @@ namespace {
 
 using view_list = std::vector<container_view_ptr>;
 
-constexpr std::array<std::string_view, 7> statuses{"created", "running", "paused", "restarting",
-                                                   "removing", "exited", "dead"};
+constexpr std::array<std::string_view, 7> statuses{"created",  "running", "paused", "restarting",
+                                                   "removing", "exited",  "dead"};
 constexpr std::array<std::string_view, 4> health_words{"none", "starting", "healthy", "unhealthy"};
 
 error bad(std::string message) { return {errc::invalid_parameter, 0, std::move(message)}; }
@@ -85,9 +85,9 @@ private:
 };
 
 result<list_filter> list_filter::make(const list_containers& asked, const view_list& all, const list_context& context) {
-  GANTRY_TRYV(check_filter_keys(asked.filter, {"ancestor", "before", "exited", "expose", "health", "id", "is-task",
-                                              "isolation", "label", "name", "network", "publish", "since", "status",
-                                              "volume"}));
+  GANTRY_TRYV(
+      check_filter_keys(asked.filter, {"ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation",
+                                       "label", "name", "network", "publish", "since", "status", "volume"}));
   list_filter made(asked, context);
   GANTRY_TRYV(made.read_exit_codes());
   GANTRY_TRYV(made.check_words());
@@ -236,9 +236,8 @@ bool is_newer(const container_view_ptr& a, const container_view_ptr& b) {
 
 } // namespace
 
-result<std::vector<container_view_ptr>> filter_containers(const list_containers& asked,
-                                                          std::vector<container_view_ptr> views,
-                                                          const list_context& context) {
+result<std::vector<container_view_ptr>>
+filter_containers(const list_containers& asked, std::vector<container_view_ptr> views, const list_context& context) {
   if (!std::is_sorted(views.begin(), views.end(), is_newer)) std::sort(views.begin(), views.end(), is_newer);
   GANTRY_TRY(filter, list_filter::make(asked, views, context));
   std::vector<container_view_ptr> chosen;

@@ -100,13 +100,20 @@ void write_definition(json_out& out, const container_view& view) {
 
 std::string_view to_string(container_status s) noexcept {
   switch (s) {
-  case container_status::created: return "created";
-  case container_status::running: return "running";
-  case container_status::paused: return "paused";
-  case container_status::restarting: return "restarting";
-  case container_status::removing: return "removing";
-  case container_status::exited: return "exited";
-  case container_status::dead: return "dead";
+  case container_status::created:
+    return "created";
+  case container_status::running:
+    return "running";
+  case container_status::paused:
+    return "paused";
+  case container_status::restarting:
+    return "restarting";
+  case container_status::removing:
+    return "removing";
+  case container_status::exited:
+    return "exited";
+  case container_status::dead:
+    return "dead";
   }
   return "";
 }

@@ -85,9 +85,8 @@ struct list_context {
   std::function<std::pair<std::int64_t, std::int64_t>(const container_view&)> sizes_of;
 };
 /// Checks the filters' keys and values. Errors: invalid_parameter (behaviours 18, 222), not_found (before, since).
-result<std::vector<container_view_ptr>> filter_containers(const list_containers& call,
-                                                          std::vector<container_view_ptr> views,
-                                                          const list_context& context);
+result<std::vector<container_view_ptr>>
+filter_containers(const list_containers& call, std::vector<container_view_ptr> views, const list_context& context);
 /// GET /containers/json over already filtered views (newest first).
 std::string render_list(const std::vector<container_view_ptr>& views, api_version version, const list_context& context);
 /// "Up 5 minutes", "Exited (0) 2 hours ago" (behaviours 92).

@@ -97,12 +97,18 @@ std::string status_text(const container_state& state, unix_nanos now) {
   const auto since = [&](unix_nanos t) { return human_duration(now > t ? now - t : 0); };
   const auto code = [&] { return std::string("(").append(std::to_string(state.exit_code)).append(") "); };
   switch (state.status) {
-  case container_status::running: return "Up " + since(state.started_at);
-  case container_status::paused: return "Up " + since(state.started_at) + " (Paused)";
-  case container_status::restarting: return "Restarting " + code() + since(state.finished_at) + " ago";
-  case container_status::removing: return "Removal In Progress";
-  case container_status::dead: return "Dead";
-  case container_status::created: return "Created";
+  case container_status::running:
+    return "Up " + since(state.started_at);
+  case container_status::paused:
+    return "Up " + since(state.started_at) + " (Paused)";
+  case container_status::restarting:
+    return "Restarting " + code() + since(state.finished_at) + " ago";
+  case container_status::removing:
+    return "Removal In Progress";
+  case container_status::dead:
+    return "Dead";
+  case container_status::created:
+    return "Created";
   case container_status::exited:
     return state.finished_at == 0 ? "" : "Exited " + code() + since(state.finished_at) + " ago";
   }

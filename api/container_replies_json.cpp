@@ -1,6 +1,6 @@
 /// The small replies about containers: create, wait, top, prune. All end with a newline (behaviours 14).
-#include "api/json_out.hpp"
 #include "api/container_json.hpp"
+#include "api/json_out.hpp"
 
 namespace gantry::api {
 

@@ -40,17 +40,17 @@ struct mount_point {
 struct container_definition {
   std::string id;
   unix_nanos created = 0;
-  std::string path;        ///< first word of entrypoint + cmd
-  string_list args;        ///< the rest
-  std::string image_id;    ///< "sha256:..."
-  std::string image_name;  ///< as given at create
+  std::string path;       ///< first word of entrypoint + cmd
+  string_list args;       ///< the rest
+  std::string image_id;   ///< "sha256:..."
+  std::string image_name; ///< as given at create
   std::string os = "linux", architecture = "amd64";
   container_config config; ///< merged with the image
   host_config host;
   std::map<std::string, endpoint_config> endpoints;
   std::vector<mount_point> mounts;
   std::string log_path, hostname_path, hosts_path, resolv_conf_path;
-  string_list lower_dirs;  ///< topmost first
+  string_list lower_dirs; ///< topmost first
   std::string upper_dir, work_dir, merged_dir;
 };
 

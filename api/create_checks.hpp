@@ -1,5 +1,5 @@
-/// The steps of `validate_and_complete`, in Docker's order (behaviours 40). Each takes the request as the steps before it
-/// left it. Private to api/.
+/// The steps of `validate_and_complete`, in Docker's order (behaviours 40). Each takes the request as the steps before
+/// it left it. Private to api/.
 #pragma once
 
 #include <string>
@@ -19,10 +19,10 @@ struct create_check {
 };
 
 /// Limits on what a container may ask for; each item costs the engine, the shim or the kernel something at every start.
-inline constexpr std::size_t mounts_max = 4096;   ///< Binds, Mounts and Tmpfs together [400]
-inline constexpr std::size_t devices_max = 1024;  ///< and device cgroup rules [400]
-inline constexpr std::size_t ulimits_max = 64;    ///< the kernel knows 16 [400]
-inline constexpr std::size_t groups_max = 65536;  ///< NGROUPS_MAX [400]
+inline constexpr std::size_t mounts_max = 4096;  ///< Binds, Mounts and Tmpfs together [400]
+inline constexpr std::size_t devices_max = 1024; ///< and device cgroup rules [400]
+inline constexpr std::size_t ulimits_max = 64;   ///< the kernel knows 16 [400]
+inline constexpr std::size_t groups_max = 65536; ///< NGROUPS_MAX [400]
 
 /// create_version_rules.cpp: what older API versions meant, and where the default network's names lead.
 result<> check_shapes(const create_check& c);

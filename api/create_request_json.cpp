@@ -9,10 +9,11 @@ namespace {
 
 /// Config's members: a body without any of them has no Config at all, in Go's eyes (behaviours 39).
 constexpr std::array<std::string_view, 26> config_members{
-    "Hostname",    "Domainname", "User",     "AttachStdin",     "AttachStdout", "AttachStderr", "ExposedPorts",
-    "Tty",         "OpenStdin",  "StdinOnce", "Env",            "Cmd",          "Healthcheck",  "ArgsEscaped",
-    "Image",       "Volumes",    "WorkingDir", "Entrypoint",    "NetworkDisabled", "MacAddress", "OnBuild",
-    "Labels",      "StopSignal", "StopTimeout", "Shell",        "PublishService"};
+    "Hostname",        "Domainname",    "User",      "AttachStdin", "AttachStdout", "AttachStderr",
+    "ExposedPorts",    "Tty",           "OpenStdin", "StdinOnce",   "Env",          "Cmd",
+    "Healthcheck",     "ArgsEscaped",   "Image",     "Volumes",     "WorkingDir",   "Entrypoint",
+    "NetworkDisabled", "MacAddress",    "OnBuild",   "Labels",      "StopSignal",   "StopTimeout",
+    "Shell",           "PublishService"};
 
 bool has_config(const json_object& in) {
   return std::any_of(config_members.begin(), config_members.end(), [&](auto name) { return in.has(name); });

@@ -54,9 +54,8 @@ result<std::vector<std::string>> validate_and_complete(create_request& request, 
   std::vector<std::string> warnings;
   const create_check c{request, host, version, warnings};
   using step = result<> (*)(const create_check&);
-  constexpr std::array<step, 8> before_defaults{check_shapes,      check_network_mode, check_realtime,
-                                                apply_version_rules, check_config,     check_host_config,
-                                                check_resources,   check_modes};
+  constexpr std::array<step, 8> before_defaults{check_shapes, check_network_mode, check_realtime,  apply_version_rules,
+                                                check_config, check_host_config,  check_resources, check_modes};
   constexpr std::array<step, 4> after_defaults{check_endpoints, check_log_config, check_mount_points, check_supported};
   for (const auto check : before_defaults) GANTRY_TRYV(check(c));
   fill_defaults(request, host);
@@ -70,8 +69,7 @@ result<> validate_container_name(std::string_view name) {
   if (text.starts_with('/')) text.remove_prefix(1);
   const auto allowed = [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; };
   if (text.size() >= 2 && is_alphanumeric(text.front()) && std::all_of(text.begin(), text.end(), allowed)) return {};
-  return bad_request("Invalid container name (" + std::string(name) +
-                     "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+  return bad_request("Invalid container name (" + std::string(name) + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
 }
 
 error lacks(const std::string& what) {
@@ -87,9 +85,12 @@ std::string clean_path(std::string_view path) {
     const auto part = path.substr(at, end - at);
     at = end + 1;
     if (part.empty() || part == ".") continue;
-    if (part != "..") kept.push_back(part);
-    else if (!kept.empty() && kept.back() != "..") kept.pop_back();
-    else if (!rooted) kept.push_back(part);
+    if (part != "..")
+      kept.push_back(part);
+    else if (!kept.empty() && kept.back() != "..")
+      kept.pop_back();
+    else if (!rooted)
+      kept.push_back(part);
   }
   std::string out = rooted ? "/" : "";
   for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -104,12 +105,18 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char ch : text) {
     const auto c = static_cast<unsigned char>(ch);
-    if (c == '"' || c == '\\') (out += '\\') += ch;
-    else if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\r') out += "\\r";
-    else if (c < 0x20 || c == 0x7f) ((out += "\\x") += hex[c >> 4]) += hex[c & 15];
-    else out += ch;
+    if (c == '"' || c == '\\')
+      (out += '\\') += ch;
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c < 0x20 || c == 0x7f)
+      ((out += "\\x") += hex[c >> 4]) += hex[c & 15];
+    else
+      out += ch;
   }
   return out += '"';
 }

@@ -58,8 +58,10 @@ void forget_mixed_options(mount_request& m) {
 
 result<> apply_mount_rules(const create_check& c) {
   for (auto& m : c.request.host.mounts) {
-    if (c.before(42)) forget_mixed_options(m);
-    else GANTRY_TRYV(check_mount_options(m));
+    if (c.before(42))
+      forget_mixed_options(m);
+    else
+      GANTRY_TRYV(check_mount_options(m));
     if (c.before(44) && m.type == "bind") {
       if (m.bind && m.bind->read_only_force_recursive)
         return bad_request("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer");
@@ -118,7 +120,8 @@ result<> migrate_mac_address(const create_check& c) {
     auto endpoint = main_endpoint(c);
     if (endpoint.has_error())
       return with_context(endpoint.error(), "unable to migrate container-wide MAC address to a specific network: ");
-    if (endpoint.value()->mac_address.empty()) endpoint.value()->mac_address = mac;
+    if (endpoint.value()->mac_address.empty())
+      endpoint.value()->mac_address = mac;
     else if (endpoint.value()->mac_address != mac)
       return bad_request("the container-wide MAC address must match the endpoint-specific MAC address for the main "
                          "network, or be left empty");

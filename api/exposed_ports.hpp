@@ -22,8 +22,8 @@ struct exposed_port {
   std::uint16_t number = 0;
   std::string protocol;
 };
-/// The exposed ports of a container that runs with a network of its own; of others, and of ports that are written badly,
-/// nothing (behaviours 172).
+/// The exposed ports of a container that runs with a network of its own; of others, and of ports that are written
+/// badly, nothing (behaviours 172).
 std::vector<exposed_port> live_ports(const container_view& view);
 
 } // namespace gantry::api

@@ -337,17 +337,19 @@ void write_paths(json_out& out, std::string_view name, const std::optional<strin
                  const string_list& defaults, const host_config& h, shape form) {
   if (paths) return out.member(name, *paths);
   if (form == shape::record) return;
-  if (h.privileged) out.key(name).null();
-  else out.member(name, defaults);
+  if (h.privileged)
+    out.key(name).null();
+  else
+    out.member(name, defaults);
 }
 
 } // namespace
 
 const string_list& default_masked_paths() {
-  static const string_list paths{"/proc/asound",      "/proc/acpi",        "/proc/interrupts",
-                                 "/proc/kcore",       "/proc/keys",        "/proc/latency_stats",
-                                 "/proc/timer_list",  "/proc/timer_stats", "/proc/sched_debug",
-                                 "/proc/scsi",        "/sys/firmware",     "/sys/devices/virtual/powercap"};
+  static const string_list paths{"/proc/asound",     "/proc/acpi",        "/proc/interrupts",
+                                 "/proc/kcore",      "/proc/keys",        "/proc/latency_stats",
+                                 "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+                                 "/proc/scsi",       "/sys/firmware",     "/sys/devices/virtual/powercap"};
   return paths;
 }
 

@@ -17,23 +17,23 @@
 namespace gantry::api {
 
 /// Limits on what a client may send. A request just over one gets the status in brackets, and the connection closes.
-inline constexpr std::size_t request_head_bytes_max = 64u << 10;  ///< request line and headers [431]
-inline constexpr std::size_t json_body_bytes_max = 8u << 20;      ///< bodies that are read whole [413]
-inline constexpr std::size_t json_depth_max = 64;                 ///< [400]
+inline constexpr std::size_t request_head_bytes_max = 64u << 10; ///< request line and headers [431]
+inline constexpr std::size_t json_body_bytes_max = 8u << 20;     ///< bodies that are read whole [413]
+inline constexpr std::size_t json_depth_max = 64;                ///< [400]
 
 struct request_head {
-  std::string method;                                    ///< "GET"
-  std::string target;                                    ///< as sent
-  std::string path;                                      ///< percent-decoded, without version prefix or query
+  std::string method;                                     ///< "GET"
+  std::string target;                                     ///< as sent
+  std::string path;                                       ///< percent-decoded, without version prefix or query
   std::vector<std::pair<std::string, std::string>> query; ///< decoded, in order; keys may repeat
-  std::optional<std::string> version_text;               ///< "1.43" of a /v1.43 prefix
-  std::map<std::string, std::string> headers;            ///< names in lower case
+  std::optional<std::string> version_text;                ///< "1.43" of a /v1.43 prefix
+  std::map<std::string, std::string> headers;             ///< names in lower case
   bool keep_alive = true;
   bool expect_continue = false;
-  bool has_body = false;                                 ///< a length other than 0, or chunked
+  bool has_body = false; ///< a length other than 0, or chunked
   bool chunked = false;
-  std::optional<std::uint64_t> content_length;           ///< absent when there is none, or chunked
-  unsigned http_minor = 1;                               ///< 0: the client cannot read chunked replies
+  std::optional<std::uint64_t> content_length; ///< absent when there is none, or chunked
+  unsigned http_minor = 1;                     ///< 0: the client cannot read chunked replies
 
   [[nodiscard]] std::string_view header(const std::string& lower_case_name) const;
   /// First value of a query key; "" when absent.
@@ -50,10 +50,10 @@ public:
   request_parser& operator=(request_parser&&) noexcept;
 
   struct step {
-    std::size_t consumed = 0;                ///< of the bytes given; feed the rest again
-    std::optional<request_head> head;        ///< set once, when the head is complete
-    std::string body;                        ///< decoded body bytes that came with these
-    bool done = false;                       ///< the request is complete; the next feed starts the next one
+    std::size_t consumed = 0;         ///< of the bytes given; feed the rest again
+    std::optional<request_head> head; ///< set once, when the head is complete
+    std::string body;                 ///< decoded body bytes that came with these
+    bool done = false;                ///< the request is complete; the next feed starts the next one
   };
   /// Errors: invalid_parameter; `http_status` then says which (400, 413, 431). The connection must close.
   result<step> feed(std::string_view bytes);
@@ -72,7 +72,7 @@ struct reply {
   std::string content_type = "application/json"; ///< "" for none
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers; ///< besides the common ones
-  bool common_headers = true;                    ///< false for page-not-found, which is answered before routing
+  bool common_headers = true; ///< false for page-not-found, which is answered before routing
 };
 
 /// The headers that every routed reply carries (behaviours 6).

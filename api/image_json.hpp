@@ -26,8 +26,8 @@ struct image_view {
   std::int64_t size_bytes = 0;
   std::vector<std::int64_t> layer_sizes; ///< lowest first
   unix_nanos created = 0, last_tagged = 0;
-  std::int64_t containers = -1; ///< how many use it
-  string_list lower_dirs;       ///< topmost first, for GraphDriver.Data; may be empty
+  std::int64_t containers = -1;  ///< how many use it
+  string_list lower_dirs;        ///< topmost first, for GraphDriver.Data; may be empty
   std::int64_t shared_size = -1; ///< filter_images counts it when the call asks
 };
 
@@ -41,8 +41,8 @@ std::string render_image_removed(const string_list& untagged, const string_list&
 /// {"ImagesDeleted","SpaceReclaimed"}
 std::string render_images_pruned(const string_list& untagged, const string_list& deleted, std::int64_t reclaimed_bytes);
 
-/// Dockerfile lines of `docker import --change` applied to a config: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD
-/// STOPSIGNAL USER VOLUME WORKDIR. Errors: invalid_parameter `X is not a valid change command`.
+/// Dockerfile lines of `docker import --change` applied to a config: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL
+/// ONBUILD STOPSIGNAL USER VOLUME WORKDIR. Errors: invalid_parameter `X is not a valid change command`.
 result<> apply_changes(container_config& config, const string_list& changes);
 
 } // namespace gantry::api

@@ -13,13 +13,27 @@ constexpr bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != 
 
 void append_escaped(std::string& out, unsigned char c) {
   switch (c) {
-  case '"': out += "\\\""; return;
-  case '\\': out += "\\\\"; return;
-  case '\b': out += "\\b"; return;
-  case '\f': out += "\\f"; return;
-  case '\n': out += "\\n"; return;
-  case '\r': out += "\\r"; return;
-  case '\t': out += "\\t"; return;
+  case '"':
+    out += "\\\"";
+    return;
+  case '\\':
+    out += "\\\\";
+    return;
+  case '\b':
+    out += "\\b";
+    return;
+  case '\f':
+    out += "\\f";
+    return;
+  case '\n':
+    out += "\\n";
+    return;
+  case '\r':
+    out += "\\r";
+    return;
+  case '\t':
+    out += "\\t";
+    return;
   default:
     out += "\\u00";
     out.push_back(hex_digits[c >> 4]);
@@ -59,8 +73,10 @@ std::size_t append_sequence(std::string& out, std::string_view text, std::size_t
     return 1;
   }
   const auto sequence = text.substr(at, length);
-  if (is_line_separator(sequence)) out += sequence.back() == '\xa8' ? "\\u2028" : "\\u2029";
-  else out += sequence;
+  if (is_line_separator(sequence))
+    out += sequence.back() == '\xa8' ? "\\u2028" : "\\u2029";
+  else
+    out += sequence;
   return length;
 }
 
@@ -112,14 +128,18 @@ void json_out::value(const string_map& map) {
 
 void json_out::member_or_null(std::string_view name, const string_list& list) {
   key(name);
-  if (list.empty()) null();
-  else value(list);
+  if (list.empty())
+    null();
+  else
+    value(list);
 }
 
 void json_out::member_or_null(std::string_view name, const string_map& map) {
   key(name);
-  if (map.empty()) null();
-  else value(map);
+  if (map.empty())
+    null();
+  else
+    value(map);
 }
 
 void json_out::member_keys(std::string_view name, const string_list& keys) {

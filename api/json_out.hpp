@@ -39,24 +39,25 @@ public:
   void value(const char* text) { value(std::string_view(text)); }
   void value(const std::string& text) { value(std::string_view(text)); }
   template <class Bool>
-    requires std::same_as<Bool, bool>
-  void value(Bool yes) {
-    literal(yes ? "true" : "false");
-  }
+  requires std::same_as<Bool, bool>
+  void value(Bool yes) { literal(yes ? "true" : "false"); }
   template <class Integer>
-    requires(std::integral<Integer> && !std::same_as<Integer, bool>)
-  void value(Integer number) {
+  requires(std::integral<Integer> && !std::same_as<Integer, bool>) void value(Integer number) {
     separate();
-    if constexpr (std::signed_integral<Integer>) integer(static_cast<std::int64_t>(number));
-    else unsigned_integer(static_cast<std::uint64_t>(number));
+    if constexpr (std::signed_integral<Integer>)
+      integer(static_cast<std::int64_t>(number));
+    else
+      unsigned_integer(static_cast<std::uint64_t>(number));
   }
   void value(const string_list& list);
   void value(const string_map& map);
   /// null where there is nothing: Go's nil pointer or slice.
   template <class T>
   void value(const std::optional<T>& maybe) {
-    if (maybe) value(*maybe);
-    else null();
+    if (maybe)
+      value(*maybe);
+    else
+      null();
   }
 
   template <class T>

@@ -7,11 +7,11 @@
 namespace gantry::api {
 namespace {
 
-constexpr std::array<std::string_view, 8> json_file_options{"max-file", "max-size", "compress", "labels",
-                                                            "labels-regex", "env", "env-regex", "tag"};
+constexpr std::array<std::string_view, 8> json_file_options{"max-file",     "max-size", "compress",  "labels",
+                                                            "labels-regex", "env",      "env-regex", "tag"};
 /// Docker's other drivers: their names are right, only this version lacks them.
-constexpr std::array<std::string_view, 9> later_drivers{"local", "syslog", "journald", "gelf", "fluentd",
-                                                        "awslogs", "splunk", "etwlogs", "gcplogs"};
+constexpr std::array<std::string_view, 9> later_drivers{"local",   "syslog", "journald", "gelf",   "fluentd",
+                                                        "awslogs", "splunk", "etwlogs",  "gcplogs"};
 
 bool is_one_of(std::string_view word, const auto& words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -41,8 +41,7 @@ result<> check_mode_options(const string_map& options) {
     return bad_request("logger: logging mode not supported: " + mode->second);
   const auto buffer = options.find("max-buffer-size");
   if (buffer == options.end()) return {};
-  if (!non_blocking)
-    return bad_request("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+  if (!non_blocking) return bad_request("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
   if (!is_size(buffer->second))
     return bad_request("error parsing option max-buffer-size: invalid size: '" + buffer->second + "'");
   return {};

@@ -37,12 +37,18 @@ bool is_mode(std::string_view mode) {
     const auto end = std::min(mode.find(',', at), mode.size());
     const auto word = mode.substr(at, end - at);
     at = end + 1;
-    if (word == "ro" || word == "rw") ++access;
-    else if (word == "z" || word == "Z") ++label;
-    else if (is_propagation(word)) ++propagation;
-    else if (word == "nocopy") ++copy;
-    else if (word == "consistent" || word == "cached" || word == "delegated") ++consistency;
-    else return false;
+    if (word == "ro" || word == "rw")
+      ++access;
+    else if (word == "z" || word == "Z")
+      ++label;
+    else if (is_propagation(word))
+      ++propagation;
+    else if (word == "nocopy")
+      ++copy;
+    else if (word == "consistent" || word == "cached" || word == "delegated")
+      ++consistency;
+    else
+      return false;
   }
   return access <= 1 && label <= 1 && propagation <= 1 && copy <= 1 && consistency <= 1;
 }

@@ -25,8 +25,7 @@ result<> check_container_mode(const container_config& config, const host_config&
     return bad_request("conflicting options: container type network can't be used with links. This would result in "
                        "undefined behavior");
   if (!h.dns.empty()) return bad_request("conflicting options: dns and the network mode");
-  if (!h.extra_hosts.empty())
-    return bad_request("conflicting options: custom host-to-IP mapping and the network mode");
+  if (!h.extra_hosts.empty()) return bad_request("conflicting options: custom host-to-IP mapping and the network mode");
   if (!h.port_bindings.empty() || h.publish_all_ports)
     return bad_request("conflicting options: port publishing and the container type network mode");
   if (!config.exposed_ports.empty())
@@ -43,8 +42,7 @@ result<> check_endpoint(const std::string& name, const endpoint_config& e) {
   };
   if (!e.ipv4_address.empty() || !e.ipv6_address.empty())
     add("user specified IP address is supported on user defined networks only");
-  if (!e.aliases.empty())
-    add("network-scoped alias is supported only for containers in user defined networks");
+  if (!e.aliases.empty()) add("network-scoped alias is supported only for containers in user defined networks");
   address(e.ipv4_address, "IPv4");
   address(e.ipv6_address, "IPv6");
   if (problems.empty()) return {};

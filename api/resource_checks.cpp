@@ -103,8 +103,7 @@ result<> check_cpu_time(host_config& h, const host_facts& host, std::vector<std:
   }
   if (h.cpu_period != 0 && (h.cpu_period < 1000 || h.cpu_period > 1000000))
     return bad_request("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-  if (h.cpu_quota > 0 && h.cpu_quota < 1000)
-    return bad_request("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+  if (h.cpu_quota > 0 && h.cpu_quota < 1000) return bad_request("CPU cfs quota can not be less than 1ms (i.e. 1000)");
   return {};
 }
 
@@ -136,8 +135,7 @@ result<> check_cpu_list(const std::string& wanted, const std::string& available,
                         const std::string& plural) {
   if (wanted.empty()) return {};
   const auto numbers = parse_cpu_list(wanted);
-  if (!numbers)
-    return bad_request("Invalid value " + wanted + " for cpuset " + kind + ": invalid format: " + wanted);
+  if (!numbers) return bad_request("Invalid value " + wanted + " for cpuset " + kind + ": invalid format: " + wanted);
   const auto have = parse_cpu_list(available);
   if (available.empty() || !have) return {}; // the host did not say
   if (!std::includes(have->begin(), have->end(), numbers->begin(), numbers->end()))
@@ -187,9 +185,9 @@ result<> check_blkio(host_config& h, const host_facts& host, std::vector<std::st
   return {};
 }
 
-constexpr std::string_view ulimit_names[] = {"core",  "cpu",    "data",       "fsize",   "locks",      "memlock",
-                                             "msgqueue", "nice", "nofile",    "nproc",   "rss",        "rtprio",
-                                             "rttime", "sigpending", "stack", "as"};
+constexpr std::string_view ulimit_names[] = {"core",     "cpu",        "data",   "fsize", "locks", "memlock",
+                                             "msgqueue", "nice",       "nofile", "nproc", "rss",   "rtprio",
+                                             "rttime",   "sigpending", "stack",  "as"};
 
 /// Docker leaves these to the start; the texts are those of its client's library.
 result<> check_ulimits(const host_config& h) {

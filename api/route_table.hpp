@@ -45,7 +45,9 @@ enum class absence : unsigned char {
   experimental, ///< 501 as Docker without experimental mode (behaviours 17)
   swarm,        ///< 503: not a swarm manager (behaviours 292)
   swarm_leave,  ///< 503: not part of a swarm
-  absent_volume, absent_network, absent_plugin, ///< 404: this version has no object of that kind
+  absent_volume,
+  absent_network,
+  absent_plugin, ///< 404: this version has no object of that kind
 };
 
 struct route_row {

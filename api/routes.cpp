@@ -192,7 +192,8 @@ error absent(const route_row& row, const std::map<std::string, std::string>& arg
             "to swarm and try again."};
   case absence::swarm_leave:
     return {errc::unavailable, 0, "This node is not part of a swarm"};
-  // There are none of these yet, and 404 says so in the words that `docker inspect NAME` looks for as it tries each kind.
+  // There are none of these yet, and 404 says so in the words that `docker inspect NAME` looks for as it tries each
+  // kind.
   case absence::absent_volume:
     return {errc::not_found, 0, "get " + named("name") + ": no such volume"};
   case absence::absent_network:

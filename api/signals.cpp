@@ -14,19 +14,18 @@ struct named_signal {
 };
 
 constexpr std::array<named_signal, 36> names{{
-    {"ABRT", 6},  {"ALRM", 14}, {"BUS", 7},   {"CHLD", 17},  {"CLD", 17},  {"CONT", 18},  {"FPE", 8},   {"HUP", 1},
-    {"ILL", 4},   {"INT", 2},   {"IO", 29},   {"IOT", 6},    {"KILL", 9},  {"PIPE", 13},  {"POLL", 29}, {"PROF", 27},
-    {"PWR", 30},  {"QUIT", 3},  {"SEGV", 11}, {"STKFLT", 16}, {"STOP", 19}, {"SYS", 31},  {"TERM", 15}, {"TRAP", 5},
-    {"TSTP", 20}, {"TTIN", 21}, {"TTOU", 22}, {"URG", 23},   {"USR1", 10}, {"USR2", 12},  {"VTALRM", 26},
-    {"WINCH", 28}, {"XCPU", 24}, {"XFSZ", 25}, {"RTMIN", 34}, {"RTMAX", 64},
+    {"ABRT", 6},    {"ALRM", 14},   {"BUS", 7},   {"CHLD", 17}, {"CLD", 17},   {"CONT", 18},
+    {"FPE", 8},     {"HUP", 1},     {"ILL", 4},   {"INT", 2},   {"IO", 29},    {"IOT", 6},
+    {"KILL", 9},    {"PIPE", 13},   {"POLL", 29}, {"PROF", 27}, {"PWR", 30},   {"QUIT", 3},
+    {"SEGV", 11},   {"STKFLT", 16}, {"STOP", 19}, {"SYS", 31},  {"TERM", 15},  {"TRAP", 5},
+    {"TSTP", 20},   {"TTIN", 21},   {"TTOU", 22}, {"URG", 23},  {"USR1", 10},  {"USR2", 12},
+    {"VTALRM", 26}, {"WINCH", 28},  {"XCPU", 24}, {"XFSZ", 25}, {"RTMIN", 34}, {"RTMAX", 64},
 }};
 
 /// The C library keeps 32 and 33 for itself, so the first one for programs is 34.
 constexpr int rt_min = 34, rt_max = 64, offset_max = 15;
 
-error invalid(std::string_view text) {
-  return {errc::invalid_parameter, 0, "invalid signal: " + std::string(text)};
-}
+error invalid(std::string_view text) { return {errc::invalid_parameter, 0, "invalid signal: " + std::string(text)}; }
 
 /// Go's strconv.Atoi: an optional sign and digits, nothing else.
 std::optional<long long> parse_number(std::string_view text) {
@@ -56,8 +55,7 @@ result<int> parse_signal(std::string_view text) {
   if (const auto number = parse_number(text)) {
     if (*number == 0) return invalid(text);
     if (*number < 0 || *number > rt_max)
-      return error{errc::invalid_parameter, 0,
-                   "The linux daemon does not support signal " + std::to_string(*number)};
+      return error{errc::invalid_parameter, 0, "The linux daemon does not support signal " + std::to_string(*number)};
     return static_cast<int>(*number);
   }
   std::string upper(text);

@@ -1,5 +1,6 @@
-/// What Docker does with a container and this version of Gantry does not yet: refused by name (501), so that nobody takes
-/// silence for success. Volumes are refused where mounts are read (mount_checks.cpp), log drivers in log_checks.cpp.
+/// What Docker does with a container and this version of Gantry does not yet: refused by name (501), so that nobody
+/// takes silence for success. Volumes are refused where mounts are read (mount_checks.cpp), log drivers in
+/// log_checks.cpp.
 #include "api/create_checks.hpp"
 
 #include <algorithm>

@@ -34,9 +34,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* usage =
-    "usage: bench_floor --rootfs DIR [--count N] [--threads N] [--work DIR] [--json]\n"
-    "DIR holds bin/busybox (static) and empty folders proc, dev, sys; run as root.\n";
+constexpr const char* usage = "usage: bench_floor --rootfs DIR [--count N] [--threads N] [--work DIR] [--json]\n"
+                              "DIR holds bin/busybox (static) and empty folders proc, dev, sys; run as root.\n";
 
 enum class groups { none, v1, v2 };
 
@@ -78,7 +77,8 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
-/// What the machine has: the mount point of cgroup v2 and those of the v1 hierarchies an engine uses; "" or empty for none.
+/// What the machine has: the mount point of cgroup v2 and those of the v1 hierarchies an engine uses; "" or empty for
+/// none.
 struct machine {
   std::string v2;
   std::vector<std::string> v1;
@@ -244,7 +244,8 @@ struct pipe_pair {
   pipe_pair& operator=(const pipe_pair&) = delete;
 };
 
-void run_container(const machine& m, const step& s, const std::string& rootfs, const std::string& work, unsigned number) {
+void run_container(const machine& m, const step& s, const std::string& rootfs, const std::string& work,
+                   unsigned number) {
   const std::string name = std::to_string(::getpid()) + "-" + std::to_string(number);
   std::unique_ptr<overlay_folders> folders;
   if (s.overlay) folders = std::make_unique<overlay_folders>(rootfs, work + "/" + name);
@@ -306,8 +307,10 @@ double run_step(const machine& m, const step& s, const options& opts, const std:
 
 void run_all(const options& opts, const std::string& work) {
   const machine m = machine::look();
-  if (opts.json) std::printf("[");
-  else std::printf("%u containers, %u thread(s)\n%-22s %s      rate\n", opts.count, opts.threads, "", figures::heading());
+  if (opts.json)
+    std::printf("[");
+  else
+    std::printf("%u containers, %u thread(s)\n%-22s %s      rate\n", opts.count, opts.threads, "", figures::heading());
   bool first = true;
   for (const step& s : steps) {
     if (!m.can(s)) {

@@ -1,5 +1,5 @@
-/// A blocking HTTP/1.1 client on a unix socket, one connection kept alive: as little as a bench can do with, so that its
-/// own cost stays small beside the engine's. Failures are exceptions: a bench that fails ends.
+/// A blocking HTTP/1.1 client on a unix socket, one connection kept alive: as little as a bench can do with, so that
+/// its own cost stays small beside the engine's. Failures are exceptions: a bench that fails ends.
 #pragma once
 
 #include <strings.h>
@@ -61,7 +61,8 @@ private:
     std::size_t length = 0;
     bool chunked = false;
     for (std::string line = take_line(); !line.empty(); line = take_line()) {
-      if (::strncasecmp(line.c_str(), "content-length:", 15) == 0) length = std::strtoul(line.c_str() + 15, nullptr, 10);
+      if (::strncasecmp(line.c_str(), "content-length:", 15) == 0)
+        length = std::strtoul(line.c_str() + 15, nullptr, 10);
       if (::strncasecmp(line.c_str(), "transfer-encoding: chunked", 26) == 0) chunked = true;
     }
     if (r.status != 204 && r.status != 304) r.body = chunked ? take_chunks() : take(length);

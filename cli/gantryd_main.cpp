@@ -34,7 +34,11 @@ int main(int argc, char** argv) {
   }
   log::configure(cli::effective_log_level(options->config), options->config.log_format);
   for (auto& notice : options->notices) log::warn(notice);
-  auto done = actors::run_engine(options->config, [&](const actors::engine_config&) { return cli::reload(*options); });
+  auto reload = [&](const actors::engine_config&) -> result<actors::engine_config> {
+    GANTRY_TRY(fresh, cli::reload(*options));
+    return options->config = fresh; // the next reload starts from what this one set
+  };
+  auto done = actors::run_engine(options->config, reload);
   if (done.has_error()) {
     log::write(log::level::fatal, "failed to start daemon: " + done.error().message);
     return 1;

@@ -264,7 +264,8 @@ void reset_signals() {
     void (*restorer)() = nullptr;
     unsigned long mask = 0;
   } kernel_default;
-  for (int n = 32; n < 34; ++n) (void)::syscall(SYS_rt_sigaction, n, &kernel_default, nullptr, sizeof kernel_default.mask);
+  for (int n = 32; n < 34; ++n)
+    (void)::syscall(SYS_rt_sigaction, n, &kernel_default, nullptr, sizeof kernel_default.mask);
   sigset_t none;
   sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -7,8 +7,9 @@
 
 namespace gantry::runtime {
 
-/// CLONE_NEW* for clone3: pid, ipc and uts when private. The mount namespace comes with the root (rootfs_mount.hpp). The network namespace costs a millisecond, so
-/// the child makes it (the launcher does not wait); the cgroup one must come after joining the groups.
+/// CLONE_NEW* for clone3: pid, ipc and uts when private. The mount namespace comes with the root (rootfs_mount.hpp).
+/// The network namespace costs a millisecond, so the child makes it (the launcher does not wait); the cgroup one must
+/// come after joining the groups.
 std::uint64_t clone_flags(const pb::Namespaces& n) noexcept;
 
 /// In the child, before anything is mounted: joins those given by path, unshares network and cgroup.

@@ -59,8 +59,7 @@ shim_actor::behavior_type fake_shim(shim_actor::pointer, shim_script* script) {
               return to_caf({errc::invalid_parameter, 0, "exec: \"nope\": executable file not found in $PATH"});
             return msg::shim_reply{4242, 1'000'000'000};
           },
-          [script](const msg::shim_tell& tell) { script->push(tell.message); },
-          [](const msg::run& r) { r.work(); }};
+          [script](const msg::shim_tell& tell) { script->push(tell.message); }, [](const msg::run& r) { r.work(); }};
 }
 
 struct world {
@@ -156,7 +155,8 @@ TEST_CASE_METHOD(world, "start, exit, wait: the exit is recorded, then acknowled
   caf::scoped_actor self(*system);
   auto waiting = self->request(c, deadline, msg::wait{api::wait_condition::not_running, nullptr});
   exits(c, 3 << 8);
-  waiting.receive([](const msg::wait_result& r) { CHECK(r.status_code == 3); }, [](const caf::error&) { FAIL("wait"); });
+  waiting.receive([](const msg::wait_result& r) { CHECK(r.status_code == 3); },
+                  [](const caf::error&) { FAIL("wait"); });
   CHECK(status("a") == api::container_status::exited);
   REQUIRE(script.next(is_acknowledge));
   auto states = s.records->load(storage::record_kind::container_state);
@@ -234,7 +234,8 @@ TEST_CASE_METHOD(world, "an AutoRemove container is gone after its exit, and rem
   auto waiting = self->request(c, deadline, msg::wait{api::wait_condition::removed, nullptr});
   REQUIRE(ask(c, msg::start{}).code == errc::ok);
   exits(c, 7 << 8);
-  waiting.receive([](const msg::wait_result& r) { CHECK(r.status_code == 7); }, [](const caf::error&) { FAIL("wait"); });
+  waiting.receive([](const msg::wait_result& r) { CHECK(r.status_code == 7); },
+                  [](const caf::error&) { FAIL("wait"); });
   CHECK(s.containers.find("a").has_error());
 }
 

@@ -1,3 +1,4 @@
+// Container records, exit codes of failed starts, ps output.
 #include <catch2/catch.hpp>
 
 #include "actors/container_record.hpp"

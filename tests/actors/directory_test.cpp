@@ -1,3 +1,4 @@
+// The directory: names, ids, prefixes, views.
 #include <catch2/catch.hpp>
 
 #include "actors/directory.hpp"
@@ -53,8 +54,9 @@ TEST_CASE("a name belongs to one container, from its reservation to its removal"
   auto taken = d.reserve_name("web", id_of('2'));
   REQUIRE(taken.has_error());
   CHECK(taken.error().code == errc::conflict);
-  CHECK(taken.error().message == "Conflict. The container name \"/web\" is already in use by container \"" + id +
-                                     "\". You have to remove (or rename) that container to be able to reuse that name.");
+  CHECK(taken.error().message ==
+        "Conflict. The container name \"/web\" is already in use by container \"" + id +
+            "\". You have to remove (or rename) that container to be able to reuse that name.");
   d.erase(id);
   CHECK(d.reserve_name("web", id_of('2')).has_value());
   CHECK(d.find("web").has_error()); // reserved is not there yet

@@ -1,3 +1,4 @@
+// The event hub: numbering, slow readers, wake-ups.
 #include <catch2/catch.hpp>
 
 #include "actors/event_hub.hpp"
@@ -45,7 +46,7 @@ TEST_CASE("a subscriber is woken once for each time it armed", "[actors][event_h
   int woken = 0;
   auto id = hub.subscribe([&] { ++woken; });
   hub.publish(event_named("create"));
-  CHECK(woken == 0); // not armed
+  CHECK(woken == 0);                 // not armed
   CHECK(hub.arm(id, hub.end() - 1)); // there is one already
   CHECK_FALSE(hub.arm(id, hub.end()));
   hub.publish(event_named("start"));

@@ -1,3 +1,4 @@
+// The log reader: frames and text, tail, since, following over rotation.
 #include <catch2/catch.hpp>
 
 #include <filesystem>
@@ -47,7 +48,9 @@ unix_nanos at(int second) { return (1767225600LL + second) * 1'000'000'000; }
 TEST_CASE_METHOD(log_fixture, "records become frames without a terminal and text with one", "[actors][log_reader]") {
   write(path, record("out", 1) + record("err", 2, "stderr"));
   log_reader frames(path, both(), false);
-  CHECK(read_all(frames) == std::string("\x01\0\0\0\0\0\0\x04out\n\x02\0\0\0\0\0\0\x04" "err\n", 24));
+  CHECK(read_all(frames) == std::string("\x01\0\0\0\0\0\0\x04out\n\x02\0\0\0\0\0\0\x04"
+                                        "err\n",
+                                        24));
   log_reader text(path, both(), true);
   CHECK(read_all(text) == "out\nerr\n");
 }
@@ -93,7 +96,8 @@ TEST_CASE_METHOD(log_fixture, "since finds its record in a long log, until ends 
   CHECK(read_all(none).empty());
 }
 
-TEST_CASE_METHOD(log_fixture, "following goes on over appended text, a cut record and a rotation", "[actors][log_reader]") {
+TEST_CASE_METHOD(log_fixture, "following goes on over appended text, a cut record and a rotation",
+                 "[actors][log_reader]") {
   auto o = both();
   o.follow = true;
   log_reader r(path, o, true);
@@ -112,14 +116,16 @@ TEST_CASE_METHOD(log_fixture, "following goes on over appended text, a cut recor
 }
 
 TEST_CASE_METHOD(log_fixture, "timestamps and details stand before the text", "[actors][log_reader]") {
-  write(path, "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"attrs\":{\"b\":\"2 3\",\"a\":\"1\"},\"time\":\"2026-01-01T00:00:01.5Z\"}\n");
+  write(path, "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"attrs\":{\"b\":\"2 "
+              "3\",\"a\":\"1\"},\"time\":\"2026-01-01T00:00:01.5Z\"}\n");
   auto o = both();
   o.timestamps = o.details = true;
   log_reader r(path, o, true);
   CHECK(read_all(r) == "2026-01-01T00:00:01.500000000Z a=1,b=2+3 x\n");
 }
 
-TEST_CASE_METHOD(log_fixture, "streams are chosen, and lines that are no records are passed over", "[actors][log_reader]") {
+TEST_CASE_METHOD(log_fixture, "streams are chosen, and lines that are no records are passed over",
+                 "[actors][log_reader]") {
   write(path, record("out", 1) + "garbage\n\n{\"log\":1}\n" + record("err", 2, "stderr"));
   auto o = both();
   o.want_stdout = false;

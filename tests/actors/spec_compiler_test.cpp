@@ -577,6 +577,18 @@ TEST_CASE("devices, rules, ulimits and sysctls (116, 117, 118)", "[actors][spec_
   CHECK(s.sysctl().at("net.ipv4.ping_group_range") == "1 0");
   CHECK(s.sysctl().at("kernel.shmmax") == "1");
 
+  h.blkio_device_write_bps = {{"/dev/fuse", 1000}};
+  h.blkio_weight_device = {{"/dev/fuse", 20}};
+  const auto limited = r.spec().cgroup().resources();
+  REQUIRE(limited.blkio_devices_size() == 2);
+  CHECK(limited.blkio_devices(0).value() == 20);
+  CHECK(limited.blkio_devices(1).kind() == runtime::pb::BlkioDevice::WRITE_BPS);
+  CHECK(limited.blkio_devices(1).minor() == 229);
+  h.blkio_device_write_bps = {{"/dev/none", 1000}};
+  CHECK(r.failure().message == "error gathering device information for `/dev/none`: no such device");
+  h.blkio_device_write_bps.clear();
+  h.blkio_weight_device.clear();
+
   h.devices = {{"/dev/none", "", ""}};
   CHECK(r.failure().message ==
         "error gathering device information while adding custom device \"/dev/none\": no such file or directory");

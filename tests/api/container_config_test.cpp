@@ -20,15 +20,35 @@ public:
   bool coin() { return below(2) == 0; }
   std::int64_t number() {
     switch (below(5)) {
-    case 0: return 0;
-    case 1: return std::numeric_limits<std::int64_t>::max();
-    case 2: return std::numeric_limits<std::int64_t>::min();
-    default: return static_cast<std::int64_t>(random_());
+    case 0:
+      return 0;
+    case 1:
+      return std::numeric_limits<std::int64_t>::max();
+    case 2:
+      return std::numeric_limits<std::int64_t>::min();
+    default:
+      return static_cast<std::int64_t>(random_());
     }
   }
   std::string text() {
-    static const string_list pieces{"a", "Z", "0", "/", ":", "=", " ", "\"", "\\", "\n", "\t", "<", "\x01", "\x7f",
-                                    "\xc3\xa4", "\xe2\x80\xa8", "\xf0\x9f\x90\xb3", std::string(1, '\0')};
+    static const string_list pieces{"a",
+                                    "Z",
+                                    "0",
+                                    "/",
+                                    ":",
+                                    "=",
+                                    " ",
+                                    "\"",
+                                    "\\",
+                                    "\n",
+                                    "\t",
+                                    "<",
+                                    "\x01",
+                                    "\x7f",
+                                    "\xc3\xa4",
+                                    "\xe2\x80\xa8",
+                                    "\xf0\x9f\x90\xb3",
+                                    std::string(1, '\0')};
     std::string out;
     for (auto n = below(8); n > 0; --n) out += pieces[below(pieces.size())];
     return out;
@@ -105,14 +125,14 @@ mount_request random_mount(dice& d) {
 }
 
 void random_resources(dice& d, host_config& h) {
-  for (auto* n : {&h.cpu_shares, &h.memory, &h.cpu_period, &h.cpu_quota, &h.cpu_realtime_period,
-                  &h.cpu_realtime_runtime, &h.memory_reservation, &h.memory_swap, &h.nano_cpus, &h.oom_score_adj,
-                  &h.shm_size})
+  for (auto* n :
+       {&h.cpu_shares, &h.memory, &h.cpu_period, &h.cpu_quota, &h.cpu_realtime_period, &h.cpu_realtime_runtime,
+        &h.memory_reservation, &h.memory_swap, &h.nano_cpus, &h.oom_score_adj, &h.shm_size})
     *n = d.number();
   h.blkio_weight = static_cast<std::uint16_t>(d.number());
   h.blkio_weight_device = d.several([&] { return weight_device{d.text(), static_cast<std::uint32_t>(d.number())}; });
-  for (auto* t : {&h.blkio_device_read_bps, &h.blkio_device_write_bps, &h.blkio_device_read_iops,
-                  &h.blkio_device_write_iops})
+  for (auto* t :
+       {&h.blkio_device_read_bps, &h.blkio_device_write_bps, &h.blkio_device_read_iops, &h.blkio_device_write_iops})
     *t = d.several([&] { return throttle_device{d.text(), static_cast<std::uint64_t>(d.number())}; });
   h.devices = d.several([&] { return device_mapping{d.text(), d.text(), d.text()}; });
   h.device_requests = d.several([&] {
@@ -128,9 +148,9 @@ void random_resources(dice& d, host_config& h) {
 host_config random_host(dice& d) {
   host_config h;
   random_resources(d, h);
-  for (auto* s : {&h.cgroup_parent, &h.cpuset_cpus, &h.cpuset_mems, &h.container_id_file, &h.network_mode,
-                  &h.volume_driver, &h.cgroupns_mode, &h.ipc_mode, &h.cgroup, &h.pid_mode, &h.uts_mode,
-                  &h.userns_mode, &h.runtime})
+  for (auto* s :
+       {&h.cgroup_parent, &h.cpuset_cpus, &h.cpuset_mems, &h.container_id_file, &h.network_mode, &h.volume_driver,
+        &h.cgroupns_mode, &h.ipc_mode, &h.cgroup, &h.pid_mode, &h.uts_mode, &h.userns_mode, &h.runtime})
     *s = d.text();
   for (auto* l : {&h.device_cgroup_rules, &h.binds, &h.volumes_from, &h.cap_add, &h.cap_drop, &h.dns, &h.dns_options,
                   &h.dns_search, &h.extra_hosts, &h.group_add, &h.links, &h.security_opt})
@@ -166,16 +186,27 @@ std::string rich_body(dice& d) {
 }
 
 std::string damaged(dice& d, std::string text) {
-  static const string_list tokens{"null", "{}", "[]", "\"x\"", "-1", "1e999", "18446744073709551616", "true",
-                                  ",",    ":",  "\"", "\\",    "[[", "}}",    "\\u0000",              "\xff"};
+  static const string_list tokens{"null",    "{}",  "[]", "\"x\"", "-1", "1e999", "18446744073709551616",
+                                  "true",    ",",   ":",  "\"",    "\\", "[[",    "}}",
+                                  "\\u0000", "\xff"};
   for (auto n = 1 + d.below(4); n > 0 && !text.empty(); --n) {
     const auto at = d.below(text.size());
     switch (d.below(5)) {
-    case 0: text[at] = static_cast<char>(d.below(256)); break;
-    case 1: text.erase(at, 1 + d.below(20)); break;
-    case 2: text.insert(at, tokens[d.below(tokens.size())]); break;
-    case 3: text.insert(at, text.substr(d.below(text.size()), d.below(100))); break;
-    default: text.resize(at); break;
+    case 0:
+      text[at] = static_cast<char>(d.below(256));
+      break;
+    case 1:
+      text.erase(at, 1 + d.below(20));
+      break;
+    case 2:
+      text.insert(at, tokens[d.below(tokens.size())]);
+      break;
+    case 3:
+      text.insert(at, text.substr(d.below(text.size()), d.below(100)));
+      break;
+    default:
+      text.resize(at);
+      break;
     }
   }
   return text;
@@ -234,11 +265,13 @@ TEST_CASE("a plain container's record is small", "[api][container][config]") {
   auto r = test::good_request();
   r.config.env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
   REQUIRE(validate_and_complete(r, test::two_cpus(), api_version_max).has_value());
-  CHECK(render_container_config(r.config) ==
-        R"({"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["true"],"Image":"alpine"})");
-  CHECK(render_host_config(r.host) ==
-        R"({"LogConfig":{"Type":"json-file"},"NetworkMode":"bridge","RestartPolicy":{"Name":"no","MaximumRetryCount":0},)"
-        R"("CgroupnsMode":"host","IpcMode":"private","ShmSize":67108864,"Runtime":"gantry","OomKillDisable":false})");
+  CHECK(
+      render_container_config(r.config) ==
+      R"({"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["true"],"Image":"alpine"})");
+  CHECK(
+      render_host_config(r.host) ==
+      R"({"LogConfig":{"Type":"json-file"},"NetworkMode":"bridge","RestartPolicy":{"Name":"no","MaximumRetryCount":0},)"
+      R"("CgroupnsMode":"host","IpcMode":"private","ShmSize":67108864,"Runtime":"gantry","OomKillDisable":false})");
   CHECK(render_endpoints({}) == "{}");
   CHECK(render_container_config({}) == "{}");
   CHECK(render_host_config({}) == "{}");

@@ -136,19 +136,29 @@ TEST_CASE("bodies that make no sense are refused", "[api][container][create]") {
 }
 
 TEST_CASE("wrong types and numbers out of range are refused", "[api][container][create]") {
-  for (const char* body :
-       {R"({"Image":5})", R"({"Tty":"yes"})", R"({"Env":"A=1"})", R"({"Env":[1]})", R"({"Labels":{"a":1}})",
-        R"({"ExposedPorts":["80/tcp"]})", R"({"StopTimeout":1.5})", R"({"StopTimeout":9223372036854775808})",
-        R"({"Cmd":{"a":1}})", R"({"Healthcheck":[]})", R"({"Image":"a","HostConfig":[]})",
-        R"({"Image":"a","HostConfig":{"Memory":"64m"}})", R"({"Image":"a","HostConfig":{"Memory":1e30}})",
-        R"({"Image":"a","HostConfig":{"BlkioWeight":65536}})", R"({"Image":"a","HostConfig":{"BlkioWeight":-1}})",
-        R"({"Image":"a","HostConfig":{"PortBindings":{"80/tcp":{}}}})",
-        R"({"Image":"a","HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":80}]}}})",
-        R"({"Image":"a","HostConfig":{"ConsoleSize":[-1,2]}})", R"({"Image":"a","HostConfig":{"ConsoleSize":"x"}})",
-        R"({"Image":"a","HostConfig":{"Mounts":[1]}})",
-        R"({"Image":"a","HostConfig":{"Mounts":[{"TmpfsOptions":{"Mode":4294967296}}]}})",
-        R"({"Image":"a","HostConfig":{"Ulimits":[{"Name":"n","Soft":"1"}]}})",
-        R"({"Image":"a","NetworkingConfig":{"EndpointsConfig":{"a":5}}})"})
+  for (const char* body : {R"({"Image":5})",
+                           R"({"Tty":"yes"})",
+                           R"({"Env":"A=1"})",
+                           R"({"Env":[1]})",
+                           R"({"Labels":{"a":1}})",
+                           R"({"ExposedPorts":["80/tcp"]})",
+                           R"({"StopTimeout":1.5})",
+                           R"({"StopTimeout":9223372036854775808})",
+                           R"({"Cmd":{"a":1}})",
+                           R"({"Healthcheck":[]})",
+                           R"({"Image":"a","HostConfig":[]})",
+                           R"({"Image":"a","HostConfig":{"Memory":"64m"}})",
+                           R"({"Image":"a","HostConfig":{"Memory":1e30}})",
+                           R"({"Image":"a","HostConfig":{"BlkioWeight":65536}})",
+                           R"({"Image":"a","HostConfig":{"BlkioWeight":-1}})",
+                           R"({"Image":"a","HostConfig":{"PortBindings":{"80/tcp":{}}}})",
+                           R"({"Image":"a","HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":80}]}}})",
+                           R"({"Image":"a","HostConfig":{"ConsoleSize":[-1,2]}})",
+                           R"({"Image":"a","HostConfig":{"ConsoleSize":"x"}})",
+                           R"({"Image":"a","HostConfig":{"Mounts":[1]}})",
+                           R"({"Image":"a","HostConfig":{"Mounts":[{"TmpfsOptions":{"Mode":4294967296}}]}})",
+                           R"({"Image":"a","HostConfig":{"Ulimits":[{"Name":"n","Soft":"1"}]}})",
+                           R"({"Image":"a","NetworkingConfig":{"EndpointsConfig":{"a":5}}})"})
     CHECK(refusal(body).starts_with("invalid JSON: json: cannot unmarshal "));
   CHECK(refusal(R"({"Image":"a","HostConfig":{"Memory":"64m"}})").find("Memory of type int64") != std::string::npos);
 }
@@ -204,7 +214,7 @@ TEST_CASE("entrypoint and command follow Docker's rule", "[api][container][merge
   const words nothing;
   // The image has the entrypoint /e and the command run.
   const std::vector<row> table{
-      {nothing, nothing, e, run}, {nothing, own, e, own}, {nothing, none, e, run},   {x, nothing, x, nothing},
+      {nothing, nothing, e, run}, {nothing, own, e, own}, {nothing, none, e, run},    {x, nothing, x, nothing},
       {x, own, x, own},           {none, own, none, own}, {none, nothing, none, run}, {cleared, own, nothing, own},
   };
   for (const auto& r : table) {
@@ -233,17 +243,16 @@ TEST_CASE("small replies have Docker's shapes", "[api][container]") {
   CHECK(render_created("abc", {"a <b>"}) == "{\"Id\":\"abc\",\"Warnings\":[\"a <b>\"]}\n");
   CHECK(render_wait(3, "") == "{\"StatusCode\":3}\n");
   CHECK(render_wait(128, "x \"y\"") == "{\"Error\":{\"Message\":\"x \\\"y\\\"\"},\"StatusCode\":128}\n");
-  CHECK(render_top({"PID", "CMD"}, {{"1", "sh"}}) ==
-        "{\"Processes\":[[\"1\",\"sh\"]],\"Titles\":[\"PID\",\"CMD\"]}\n");
+  CHECK(render_top({"PID", "CMD"}, {{"1", "sh"}}) == "{\"Processes\":[[\"1\",\"sh\"]],\"Titles\":[\"PID\",\"CMD\"]}\n");
   CHECK(render_containers_pruned({}, 0) == "{\"ContainersDeleted\":null,\"SpaceReclaimed\":0}\n");
   CHECK(render_containers_pruned({"a"}, 5) == "{\"ContainersDeleted\":[\"a\"],\"SpaceReclaimed\":5}\n");
 }
 
 TEST_CASE("signals by name and number", "[api][container][signal]") {
   const std::vector<std::pair<const char*, int>> good{
-      {"SIGTERM", 15}, {"term", 15},  {"15", 15},      {"Kill", 9},     {"sigkill", 9},    {"HUP", 1},
-      {"1", 1},        {"64", 64},    {"RTMIN", 34},   {"RTMIN+3", 37}, {"SIGRTMIN+15", 49}, {"RTMAX", 64},
-      {"RTMAX-14", 50}, {"rtmax-1", 63}, {"CLD", 17},  {"IOT", 6},      {"POLL", 29},      {"+9", 9}};
+      {"SIGTERM", 15},  {"term", 15},    {"15", 15},    {"Kill", 9},     {"sigkill", 9},      {"HUP", 1},
+      {"1", 1},         {"64", 64},      {"RTMIN", 34}, {"RTMIN+3", 37}, {"SIGRTMIN+15", 49}, {"RTMAX", 64},
+      {"RTMAX-14", 50}, {"rtmax-1", 63}, {"CLD", 17},   {"IOT", 6},      {"POLL", 29},        {"+9", 9}};
   for (const auto& [text, number] : good) {
     INFO(text);
     REQUIRE(parse_signal(text).has_value());

@@ -65,7 +65,9 @@ inline container_state running() {
   return {.status = container_status::running, .pid = 42, .started_at = some_time + 5 * second};
 }
 inline container_state exited(int code) {
-  return {.status = container_status::exited, .exit_code = code, .started_at = some_time + 5 * second,
+  return {.status = container_status::exited,
+          .exit_code = code,
+          .started_at = some_time + 5 * second,
           .finished_at = some_time + 9 * second};
 }
 

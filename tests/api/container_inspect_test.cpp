@@ -105,10 +105,11 @@ TEST_CASE("the state's flags follow its status", "[api][container][inspect]") {
     const char* text;
     bool is_running, is_paused, is_restarting, is_dead;
   };
-  for (const auto& r : {row{created, "created", false, false, false, false}, row{running, "running", true, false, false, false},
-                        row{paused, "paused", true, true, false, false}, row{restarting, "restarting", true, false, true, false},
-                        row{removing, "removing", false, false, false, false}, row{exited, "exited", false, false, false, false},
-                        row{dead, "dead", false, false, false, true}}) {
+  for (const auto& r :
+       {row{created, "created", false, false, false, false}, row{running, "running", true, false, false, false},
+        row{paused, "paused", true, true, false, false}, row{restarting, "restarting", true, false, true, false},
+        row{removing, "removing", false, false, false, false}, row{exited, "exited", false, false, false, false},
+        row{dead, "dead", false, false, false, true}}) {
     const auto view = test::view(test::definition(1), "x", {.status = r.status});
     const auto state = inspected(*view).at("State").as_object();
     INFO(r.text);
@@ -170,7 +171,7 @@ TEST_CASE("hostile texts stay valid JSON", "[api][container][inspect]") {
   const auto text = render_inspect(*test::view(d, "x"), api_version_max);
   const auto args = json::parse(text).at("Args").as_array();
   CHECK(args[1].as_string() == "\xe2\x80\xa8\xe2\x80\xa9");
-  CHECK(args[2].as_string() == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // a lone surrogate
+  CHECK(args[2].as_string() == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");             // a lone surrogate
   CHECK(args[3].as_string() == "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); // above U+10FFFF
   CHECK(args[4].as_string() == "\xf0\x9f\x90\xb3");
   CHECK(args[5].as_string() == "\xef\xbf\xbd\xef\xbf\xbd"); // an overlong form

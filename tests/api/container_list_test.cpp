@@ -135,8 +135,7 @@ TEST_CASE("a list entry has Docker's shape", "[api][container][list]") {
   const auto now = some_time + 5 * second + 120 * second;
   const std::vector<container_view_ptr> views{test::view(d, "web", test::running())};
   const auto text = render_list(views, api_version_max, context_at(now));
-  CHECK(text == "[{\"Id\":\"" + d->id +
-                    R"(","Names":["/web"],"Image":"alpine","ImageID":")" + d->image_id +
+  CHECK(text == "[{\"Id\":\"" + d->id + R"(","Names":["/web"],"Image":"alpine","ImageID":")" + d->image_id +
                     R"(","Command":"sh -c 'echo hi' ","Created":1795465482,)"
                     R"("Ports":[{"PrivatePort":80,"Type":"tcp"}],"Labels":{"k":"v"},"State":"running",)"
                     R"("Status":"Up 2 minutes","HostConfig":{"NetworkMode":"bridge","Annotations":{"a":"b"}},)"
@@ -144,7 +143,8 @@ TEST_CASE("a list entry has Docker's shape", "[api][container][list]") {
                     R"("MacAddress":"","DriverOpts":null,"GwPriority":0,"NetworkID":"","EndpointID":"",)"
                     R"("Gateway":"","IPAddress":"","IPPrefixLen":0,"IPv6Gateway":"","GlobalIPv6Address":"",)"
                     R"("GlobalIPv6PrefixLen":0,"DNSNames":null}}},"Mounts":[{"Type":"bind","Source":"/src",)"
-                    R"("Destination":"/dst","Mode":"","RW":true,"Propagation":"rprivate"}]}])" "\n");
+                    R"("Destination":"/dst","Mode":"","RW":true,"Propagation":"rprivate"}]}])"
+                    "\n");
   CHECK(render_list({}, api_version_max, context_at(now)) == "[]\n");
   const auto older = json::parse(render_list(views, {1, 45}, context_at(now))).at(0).as_object();
   CHECK_FALSE(older.at("HostConfig").as_object().contains("Annotations"));

@@ -26,7 +26,8 @@ std::size_t indent_of(const std::string& line) { return line.find_first_not_of('
 name_set properties_of(const std::string& definition) {
   std::ifstream in(document_path());
   std::string line;
-  while (std::getline(in, line) && line != "  " + definition + ":") {}
+  while (std::getline(in, line) && line != "  " + definition + ":") {
+  }
   name_set names;
   std::size_t at = 0; // the column of the names, once known
   bool inside = false;

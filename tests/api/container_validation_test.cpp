@@ -89,8 +89,9 @@ TEST_CASE("container names follow Docker's pattern", "[api][container][create]")
   for (const std::string wrong : {"", "a", "/a", "_ab", "-a", "a b", "ab/c", "//ab", "\xc3\xa4x", "ab\n"}) {
     const auto checked = validate_container_name(wrong);
     REQUIRE(checked.has_error());
-    CHECK(checked.error() == error{errc::invalid_parameter, 0, "Invalid container name (" + wrong +
-                                   "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"});
+    CHECK(checked.error() ==
+          error{errc::invalid_parameter, 0,
+                "Invalid container name (" + wrong + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"});
   }
 }
 
@@ -103,7 +104,11 @@ TEST_CASE("config members are refused with Docker's texts", "[api][container][cr
        "the working directory 'a/b' is invalid, it needs to be an absolute path"},
       {"stop signal", [](auto& r) { r.config.stop_signal = "SIGFOO"; }, bad, "invalid signal: SIGFOO"},
       {"empty env", [](auto& r) { r.config.env = {""}; }, bad, "invalid environment variable: "},
-      {"env without a name", [](auto& r) { r.config.env = {"A=1", "=x"}; }, bad, "invalid environment variable: =x"},
+      {"env without a name",
+       [](auto& r) {
+         r.config.env = {"A=1", "=x"};
+       },
+       bad, "invalid environment variable: =x"},
       {"health interval", [](auto& r) { r.config.healthcheck.emplace().interval_ns = 999999; }, bad,
        "Interval in Healthcheck cannot be less than 1ms"},
       {"health timeout", [](auto& r) { r.config.healthcheck.emplace().timeout_ns = -1; }, bad,
@@ -130,7 +135,8 @@ TEST_CASE("restart policies are checked, and those that restart are refused by n
   check_table({
       {"count with always", policy("always", 1), bad, only},
       {"negative count with no", policy("no", -1), bad, only + " and cannot be negative"},
-      {"negative count", policy("on-failure", -1), bad, "invalid restart policy: maximum retry count cannot be negative"},
+      {"negative count", policy("on-failure", -1), bad,
+       "invalid restart policy: maximum retry count cannot be negative"},
       {"unknown", policy("sometimes", 0), bad,
        "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or "
        "'unless-stopped'"},
@@ -155,8 +161,7 @@ TEST_CASE("limits out of range are refused with Docker's texts", "[api][containe
        "You should always set the Memory limit when using Memoryswap limit, see usage"},
       {"swappiness", [](auto& r) { r.host.memory_swappiness = 101; }, bad,
        "Invalid value: 101, valid memory swappiness range is 0-100"},
-      {"reservation", [](auto& r) { r.host.memory_reservation = 1; }, bad,
-       "Minimum memory reservation allowed is 6MB"},
+      {"reservation", [](auto& r) { r.host.memory_reservation = 1; }, bad, "Minimum memory reservation allowed is 6MB"},
       {"reservation above", [](auto& r) { r.host.memory = 8 * mb, r.host.memory_reservation = 9 * mb; }, bad,
        "Minimum memory limit can not be less than memory reservation limit, see usage"},
       {"nano and period", [](auto& r) { r.host.nano_cpus = 1000, r.host.cpu_period = 1000; }, bad,
@@ -191,11 +196,21 @@ TEST_CASE("limits out of range are refused with Docker's texts", "[api][containe
       {"shm", [](auto& r) { r.host.shm_size = -1; }, bad, "SHM size can not be less than 0"},
       {"real time", [](auto& r) { r.host.cpu_realtime_period = 1; }, bad,
        "kernel does not support CPU real-time scheduler"},
-      {"ulimit name", [](auto& r) { r.host.ulimits = {{"nofiles", 1, 1}}; }, bad, "invalid ulimit type: nofiles"},
-      {"ulimit order", [](auto& r) { r.host.ulimits = {{"nofile", 2, 1}}; }, bad,
-       "ulimit soft limit must be less than or equal to hard limit: 2 > 1"},
-      {"ulimit unlimited", [](auto& r) { r.host.ulimits = {{"nofile", -1, 1}}; }, bad,
-       "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: 1"},
+      {"ulimit name",
+       [](auto& r) {
+         r.host.ulimits = {{"nofiles", 1, 1}};
+       },
+       bad, "invalid ulimit type: nofiles"},
+      {"ulimit order",
+       [](auto& r) {
+         r.host.ulimits = {{"nofile", 2, 1}};
+       },
+       bad, "ulimit soft limit must be less than or equal to hard limit: 2 > 1"},
+      {"ulimit unlimited",
+       [](auto& r) {
+         r.host.ulimits = {{"nofile", -1, 1}};
+       },
+       bad, "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: 1"},
   });
 }
 
@@ -268,8 +283,11 @@ TEST_CASE("what the kernel lacks is dropped with a warning", "[api][container][c
 
 TEST_CASE("capabilities, security options, devices and modes are checked", "[api][container][create]") {
   check_table({
-      {"cap add", [](auto& r) { r.host.cap_add = {"net_admin", "foo"}; }, bad,
-       "invalid CapAdd: unknown capability: \"CAP_FOO\""},
+      {"cap add",
+       [](auto& r) {
+         r.host.cap_add = {"net_admin", "foo"};
+       },
+       bad, "invalid CapAdd: unknown capability: \"CAP_FOO\""},
       {"cap drop", [](auto& r) { r.host.cap_drop = {"CAP_ALL"}; }, bad,
        "invalid CapDrop: unknown capability: \"CAP_ALL\""},
       {"option 1", [](auto& r) { r.host.security_opt = {"foo"}; }, bad, "invalid --security-opt 1: \"foo\""},
@@ -294,9 +312,15 @@ TEST_CASE("capabilities, security options, devices and modes are checked", "[api
        "invalid device cgroup rule format: 'c 1:3 rwx'"},
       {"device rule colon", [](auto& r) { r.host.device_cgroup_rules = {"c 1 :3 rw"}; }, bad,
        "invalid device cgroup rule format: 'c 1 :3 rw'"},
-      {"device mode", [](auto& r) { r.host.devices = {{"/dev/fuse", "/dev/fuse", "rx"}}; }, bad,
-       "invalid device mode: rx"},
-      {"device request", [](auto& r) { r.host.device_requests = {{"nvidia", -1, {}, {{"gpu", "x"}, {"y"}}, {}}}; },
+      {"device mode",
+       [](auto& r) {
+         r.host.devices = {{"/dev/fuse", "/dev/fuse", "rx"}};
+       },
+       bad, "invalid device mode: rx"},
+      {"device request",
+       [](auto& r) {
+         r.host.device_requests = {{"nvidia", -1, {}, {{"gpu", "x"}, {"y"}}, {}}};
+       },
        lacking,
        "this version of Gantry does not support device requests: could not select device driver \"nvidia\" with "
        "capabilities: [[gpu x] [y]]"},
@@ -310,8 +334,14 @@ TEST_CASE("capabilities, security options, devices and modes are checked", "[api
   auto r = good_request();
   r.host.cap_add = {"all", "net_admin", "CAP_SYS_ADMIN"};
   r.host.cap_drop = {"Mknod"};
-  r.host.security_opt = {"no-new-privileges", "no-new-privileges:true", "seccomp=unconfined", "apparmor=docker-default",
-                         "label=type:x",      "label:disable",          "disable",            "writable-cgroups=false"};
+  r.host.security_opt = {"no-new-privileges",
+                         "no-new-privileges:true",
+                         "seccomp=unconfined",
+                         "apparmor=docker-default",
+                         "label=type:x",
+                         "label:disable",
+                         "disable",
+                         "writable-cgroups=false"};
   r.host.device_cgroup_rules = {"c 13:* rwm", "a *:* r", "b 8:0 m"};
   r.host.devices = {{"/dev/fuse", "/dev/fuse", "rwm"}};
   r.host.ipc_mode = "shareable";
@@ -344,14 +374,20 @@ TEST_CASE("networks: conflicts, shapes, and what is not there yet", "[api][conta
       {"links", [](auto& r) { r.host.links = {"a:b"}; }, lacking, lacks + "links: a:b"},
       {"user network", [](auto& r) { r.host.network_mode = "mynet"; }, lacking, lacks + "user-defined networks: mynet"},
       {"user endpoint", [](auto& r) { r.endpoints["mynet"]; }, lacking, lacks + "user-defined networks: mynet"},
-      {"ports", [](auto& r) { r.host.port_bindings["80/tcp"] = {{"", "8080"}}; }, lacking,
-       lacks + "published ports: 80/tcp"},
+      {"ports",
+       [](auto& r) {
+         r.host.port_bindings["80/tcp"] = {{"", "8080"}};
+       },
+       lacking, lacks + "published ports: 80/tcp"},
       {"publish all", [](auto& r) { r.host.publish_all_ports = true; }, lacking,
        lacks + "published ports: PublishAllPorts"},
       {"port", [](auto& r) { r.host.port_bindings["http"]; }, bad, "invalid port specification: \"http\""},
       {"protocol", [](auto& r) { r.host.port_bindings["80/foo"]; }, bad, "invalid port specification: \"80/foo\""},
-      {"host port", [](auto& r) { r.host.port_bindings["80/tcp"] = {{"", "70000"}}; }, bad,
-       "invalid port specification: \"70000\""},
+      {"host port",
+       [](auto& r) {
+         r.host.port_bindings["80/tcp"] = {{"", "70000"}};
+       },
+       bad, "invalid port specification: \"70000\""},
       {"static address", [](auto& r) { r.endpoints["bridge"].ipv4_address = "172.17.0.9"; }, bad,
        "invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on user "
        "defined networks only"},
@@ -419,7 +455,11 @@ TEST_CASE("binds and mounts are refused with Docker's texts", "[api][container][
       {"root", bind("/a:/b/.."), bad,
        "invalid volume specification: '/a:/b/..': " + config +
            "\"bind\": invalid specification: destination can't be '/'"},
-      {"twice", [](auto& r) { r.host.binds = {"/a:/x", "/b:/x/"}; }, bad, "Duplicate mount point: /x"},
+      {"twice",
+       [](auto& r) {
+         r.host.binds = {"/a:/x", "/b:/x/"};
+       },
+       bad, "Duplicate mount point: /x"},
       {"bind and tmpfs", [](auto& r) { r.host.binds = {"/a:/x"}, r.host.tmpfs["/x"]; }, bad,
        "Duplicate mount point: /x"},
       {"bind and mount", [](auto& r) { r.host.binds = {"/a:/x"}, r.host.mounts = {mount("tmpfs", "", "/x")}; }, bad,
@@ -495,8 +535,7 @@ TEST_CASE("log drivers and their options", "[api][container][create]") {
   check_table({
       {"unknown driver", log("foo", {}), bad, "logger: no log driver named 'foo' is registered"},
       {"later driver", log("local", {}), lacking, "this version of Gantry does not support the log driver: local"},
-      {"option", log("json-file", {{"max-sizes", "1"}}), bad,
-       "unknown log opt 'max-sizes' for json-file log driver"},
+      {"option", log("json-file", {{"max-sizes", "1"}}), bad, "unknown log opt 'max-sizes' for json-file log driver"},
       {"mode", log("", {{"mode", "fast"}}), bad, "logger: logging mode not supported: fast"},
       {"buffer", log("", {{"max-buffer-size", "1m"}}), bad,
        "logger: max-buffer-size option is only supported with 'mode=non-blocking'"},
@@ -504,8 +543,9 @@ TEST_CASE("log drivers and their options", "[api][container][create]") {
        "error parsing option max-buffer-size: invalid size: 'lots'"},
   });
   CHECK(error_of(log("none", {{"whatever", "1"}})).code == errc::ok);
-  CHECK(error_of(log("json-file", {{"max-size", "1m"}, {"max-file", "3"}, {"mode", "non-blocking"},
-                                   {"max-buffer-size", "4.5MiB"}})).code == errc::ok);
+  CHECK(error_of(log("json-file",
+                     {{"max-size", "1m"}, {"max-file", "3"}, {"mode", "non-blocking"}, {"max-buffer-size", "4.5MiB"}}))
+            .code == errc::ok);
   auto host = two_cpus();
   host.default_log_options = {{"max-size", "10m"}, {"max-file", "2"}};
   auto r = good_request();

@@ -47,8 +47,7 @@ TEST_CASE("damaged input is answered, never fallen over", "[cli][random]") {
     if (pattern.has_value()) answered += pattern->render(sample).has_value() ? 1 : 0;
 
     std::vector<std::string> notices;
-    const auto file =
-        parse_daemon_file(damaged(std::string("\xff\xfe{\0}\0", 6), random), {}, notices);
+    const auto file = parse_daemon_file(damaged(std::string("\xff\xfe{\0}\0", 6), random), {}, notices);
     answered += file.has_value() ? 1 : 0;
     const auto plain = parse_daemon_file(
         damaged(

@@ -325,7 +325,7 @@ TEST_CASE("v2's files get v2's values", "[runtime][cgroup]") {
   const std::string dir = base("v2");
   fs::create_directories(dir);
   for (const char* f : {"memory.max", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpuset.cpus",
-                        "pids.max", "io.weight", "memory.high"})
+                        "pids.max", "io.weight", "io.max", "memory.high"})
     std::ofstream(dir + "/" + f) << "";
   const unique_fd fd{::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
   pb::Resources r;
@@ -337,6 +337,11 @@ TEST_CASE("v2's files get v2's values", "[runtime][cgroup]") {
   r.set_cpuset_cpus("0-1");
   r.set_pids_limit(-1);
   r.set_blkio_weight(500);
+  auto& throttle = *r.add_blkio_devices();
+  throttle.set_kind(pb::BlkioDevice::WRITE_IOPS);
+  throttle.set_major(8);
+  throttle.set_minor(16);
+  throttle.set_value(77);
   (*r.mutable_unified())["memory.high"] = "90";
   const auto done = limit_v2(fd.get(), r, group_age::existing);
   if (done.has_error()) FAIL(done.error().message);
@@ -349,6 +354,7 @@ TEST_CASE("v2's files get v2's values", "[runtime][cgroup]") {
   CHECK(file_text(dir + "/pids.max") == "max");
   CHECK(file_text(dir + "/io.weight") == "4950");
   CHECK(file_text(dir + "/memory.high") == "90");
+  CHECK(file_text(dir + "/io.max") == "8:16 wiops=77");
   r.set_memory_swap_limit_bytes(-1);
   REQUIRE(limit_v2(fd.get(), r, group_age::existing).has_value());
   CHECK(file_text(dir + "/memory.swap.max").starts_with("max"));

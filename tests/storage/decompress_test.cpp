@@ -1,3 +1,4 @@
+// Every compression, cut and damaged.
 #include <catch2/catch.hpp>
 
 #include <random>

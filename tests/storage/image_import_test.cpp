@@ -1,3 +1,4 @@
+// docker import: one layer of any tar.
 #include <catch2/catch.hpp>
 
 #include <simdjson.h>

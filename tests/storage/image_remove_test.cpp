@@ -1,3 +1,4 @@
+// Removing images: Docker's rules and texts.
 #include <catch2/catch.hpp>
 
 #include "tests/storage/store_fixture.hpp"

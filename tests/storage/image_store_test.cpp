@@ -1,3 +1,4 @@
+// The image store: load, tags, lookups.
 #include <catch2/catch.hpp>
 
 #include <algorithm>

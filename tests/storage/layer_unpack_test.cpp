@@ -1,3 +1,4 @@
+// Unpacking a layer: whiteouts, links, limits, hostile paths.
 #include <catch2/catch.hpp>
 
 #include <random>

@@ -1,3 +1,4 @@
+// OCI layouts: nested indexes, compressions, damage.
 #include <catch2/catch.hpp>
 
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+// Records: group commit, atomicity, two engines on one root.
 #include <catch2/catch.hpp>
 
 #include <atomic>

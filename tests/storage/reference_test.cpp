@@ -1,3 +1,4 @@
+// Image references by Docker's rules.
 #include <catch2/catch.hpp>
 
 #include "storage/reference.hpp"

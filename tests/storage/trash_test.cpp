@@ -1,3 +1,4 @@
+// The trash: moved at once, emptied behind.
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
