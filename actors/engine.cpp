@@ -30,6 +30,8 @@ constexpr std::size_t pool_threads = 4;
 constexpr std::size_t pool_queue_max = 65536;
 /// Removals of containers that end with the engine, and requests in flight, get this long at the stop.
 constexpr std::chrono::seconds settle_limit{5};
+/// How long an engine that was just killed is given to be gone.
+constexpr std::chrono::seconds takeover_limit{2};
 
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -38,11 +40,24 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
+/// True while a process is there and not a zombie.
+bool runs(pid_t pid) {
+  auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  auto state = stat.rfind(") ");
+  return state != std::string::npos && stat[state + 2] != 'Z' && stat[state + 2] != 'X';
+}
+
 /// Writes our pid, unless another engine that still runs has its own there (behaviours 310).
 result<> take_pidfile(const std::string& path) {
   if (path.empty()) return {};
   auto other = std::atoi(read_file(path).c_str());
-  if (other > 0 && other != ::getpid() && std::filesystem::exists("/proc/" + std::to_string(other))) {
+  // One that was just killed may still be on its way out.
+  for (auto until = std::chrono::steady_clock::now() + takeover_limit; other > 0 && other != ::getpid() && runs(other);)
+    if (std::chrono::steady_clock::now() > until)
+      break;
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (other > 0 && other != ::getpid() && runs(other)) {
     auto program = std::filesystem::path(read_file("/proc/" + std::to_string(other) + "/comm")).string();
     if (program.starts_with("gantryd") || program.starts_with("dockerd"))
       return error{errc::conflict, 0,
@@ -302,6 +317,7 @@ result<> run_engine(engine_config config, const std::function<result<engine_conf
     s.system = &system;
     s.shim = spawn_shim_link(s, std::move(*session));
     GANTRY_TRYV(reconcile(s, held));
+    caf::anon_send(s.shim, msg::shim_listen{});
     auto listeners = spawn_listeners(s, sockets, workers);
     for (auto& socket : sockets)
       log::info("API listen on " + (socket.unix_path.empty() ? socket.address : socket.unix_path));

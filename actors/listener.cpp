@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "actors/connection.hpp"
 #include "io/base/defer.hpp"
@@ -21,6 +23,8 @@ namespace gantry::actors {
 namespace {
 
 constexpr int backlog = 4096;
+/// How long another engine is given to be gone before its socket counts as taken.
+constexpr std::chrono::seconds takeover_limit{2};
 constexpr int first_passed_fd = 3; ///< sd_listen_fds(3)
 /// After running out of descriptors the next attempt waits this long: connections queue in the backlog meanwhile.
 constexpr std::chrono::milliseconds retry_after{50};
@@ -50,8 +54,15 @@ result<listening_socket> listen_unix(const std::string& host, const std::string&
     return error{errc::invalid_parameter, 0, "listen on `" + host + "`: the path is empty or too long"};
   path.copy(address.sun_path, path.size());
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  unique_fd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  if (::connect(probe.get(), generic, sizeof address) == 0)
+  // The kernel may still be closing the socket of an engine that was just killed: only one that goes on is served.
+  auto served = [&] {
+    unique_fd probe{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    return ::connect(probe.get(), generic, sizeof address) == 0;
+  };
+  for (auto until = std::chrono::steady_clock::now() + takeover_limit;
+       served() && std::chrono::steady_clock::now() < until;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (served())
     return error{errc::conflict, 0,
                  "listen on `" + host + "`: another engine serves this socket; choose another one with --host"};
   std::error_code ignored;

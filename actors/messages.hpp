@@ -98,6 +98,9 @@ struct shim_tell {
   std::shared_ptr<runtime::pb::ToShim> message;
 };
 
+/// The containers are taken up: read from the shim from now on.
+struct shim_listen {};
+
 } // namespace gantry::actors::msg
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::run)
@@ -118,6 +121,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::exited)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::shut_down)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::shim_call)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::shim_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::shim_listen)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(gantry::actors::msg::shim_tell)
 
 namespace gantry::actors {

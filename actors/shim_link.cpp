@@ -42,7 +42,8 @@ public:
         buffer_(std::make_shared<std::vector<std::byte>>(receive_bytes)) {}
 
   behavior_type make_behavior() override {
-    attach_session(std::exchange(opened_, nullptr));
+    take_session(*opened_);
+    opened_.reset();
     return {
         [this](const msg::shim_call& call) {
           auto promise = make_response_promise<msg::shim_reply>();
@@ -52,6 +53,7 @@ public:
         [this](const msg::shim_tell& tell) {
           if (socket_) enqueue(*tell.message, {});
         },
+        [this](msg::shim_listen) { listen(); },
         [](const msg::run& r) { r.work(); },
     };
   }
@@ -96,11 +98,14 @@ private:
 
   shim_actor handle() { return caf::actor_cast<shim_actor>(this); }
 
-  void attach_session(std::shared_ptr<shim_session> session) {
-    socket_ = std::make_shared<unique_fd>(std::move(session->socket));
-    reader_ = std::move(session->reader);
+  void take_session(shim_session& session) {
+    socket_ = std::make_shared<unique_fd>(std::move(session.socket));
+    reader_ = std::move(session.reader);
+  }
+
+  void listen() {
     take_frames();
-    receive();
+    if (socket_) receive();
   }
 
   void receive() {
@@ -260,13 +265,14 @@ private:
     std::set<std::string> held;
     for (auto& h : session->held) held.insert(h.id());
     auto ended = session->held;
-    attach_session(std::move(session));
+    take_session(*session);
     for (auto& view : services_.containers.views())
       if (view->state.is_running() && !held.contains(view->definition->id))
         if (auto actor = services_.containers.actor_of(view->definition->id))
           send(actor, msg::exited{SIGKILL, false, now_nanos(), false});
     for (auto& h : ended)
       if (h.has_exited()) exited(h.exited());
+    listen();
   }
 
   services& services_;

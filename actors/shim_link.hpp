@@ -5,6 +5,7 @@
 ///
 /// (shim_call) -> shim_reply   or the shim's failure · unavailable: the shim is gone (it is started again)
 /// (shim_tell)                 the same without an answer
+/// (shim_listen)               once, when every recorded container has its actor: before it an Exited would find nobody
 ///
 /// An Exited goes to the container's actor as (exited). When the connection ends the link starts a new shim; every
 /// container that the new one does not hold has ended with the old one.
@@ -25,7 +26,8 @@ namespace gantry::actors {
 struct services;
 
 using shim_actor = caf::typed_actor<caf::replies_to<msg::shim_call>::with<msg::shim_reply>,
-                                    caf::reacts_to<msg::shim_tell>, caf::reacts_to<msg::run>>;
+                                    caf::reacts_to<msg::shim_tell>, caf::reacts_to<msg::shim_listen>,
+                                    caf::reacts_to<msg::run>>;
 
 /// A connection after Hello: what the shim holds.
 struct shim_session {

@@ -59,7 +59,7 @@ shim_actor::behavior_type fake_shim(shim_actor::pointer, shim_script* script) {
               return to_caf({errc::invalid_parameter, 0, "exec: \"nope\": executable file not found in $PATH"});
             return msg::shim_reply{4242, 1'000'000'000};
           },
-          [script](const msg::shim_tell& tell) { script->push(tell.message); }, [](const msg::run& r) { r.work(); }};
+          [script](const msg::shim_tell& tell) { script->push(tell.message); }, [](msg::shim_listen) {}, [](const msg::run& r) { r.work(); }};
 }
 
 struct world {
