@@ -43,9 +43,10 @@ result<> make_upper(const pb::Root& root) {
   if (errno == EEXIST) {
     // The mark of an earlier volatile mount, which the kernel refuses to mount again. Such a container is started again
     // only by a restart; after a crash of the host it is removed.
-    (void)::unlink((root.work_dir() + "/work/incompat/volatile/dirty").c_str());
-    (void)::rmdir((root.work_dir() + "/work/incompat/volatile").c_str());
-    (void)::rmdir((root.work_dir() + "/work/incompat").c_str());
+    const std::string marks = root.work_dir() + "/work" + "/incompat";
+    (void)::unlink((marks + "/volatile/dirty").c_str());
+    (void)::rmdir((marks + "/volatile").c_str());
+    (void)::rmdir(marks.c_str());
     return {};
   }
   return make_directories(root.work_dir(), 0700);
